@@ -1,0 +1,203 @@
+//! The merge of one field: three values in, one value out.
+//!
+//! The device runs it when it lays local changes over what the server told, and the server runs it
+//! when it applies them; both get the same result (promise I9). `current` is the value that the
+//! change meets, `old` is what its writer saw, `new` is what its writer wants.
+//!
+//! Laws, each a property test: a change whose `old` equals `current` takes effect as written; a
+//! scalar change that is already there changes nothing; `set`, `counter`, `max` and `min` give the
+//! same value whichever of two changes comes first; text merges are symmetric.
+
+use serde_json::{Number, Value};
+
+use crate::schema::{MergeRule, Rule};
+use crate::text::merge_text;
+
+/// What became of a change of one field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// The value was already there.
+    Unchanged,
+    /// The new value stands as written.
+    Applied,
+    /// The result holds both sides.
+    Merged,
+    /// The other side's value stands; the new value lost.
+    Superseded,
+    /// Only a person can choose. The result shows the new value meanwhile.
+    Conflict,
+}
+
+/// The result of merging one field.
+#[derive(Clone, PartialEq)]
+pub struct Merged {
+    /// The value that the field has now; absent when the field is gone.
+    pub value: Option<Value>,
+    /// How it came about.
+    pub effect: Effect,
+}
+
+/// Lays a change from `old` to `new` over `current` by the field's rule.
+#[must_use]
+pub fn merge_field(
+    rule: Rule,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    current: Option<&Value>,
+) -> Merged {
+    if rule == Rule::Merge(MergeRule::Counter) {
+        return counter(old, new, current);
+    }
+    if rule == Rule::Merge(MergeRule::Set) {
+        return set(old, new, current);
+    }
+    if new == current {
+        return Merged { value: current.cloned(), effect: Effect::Unchanged };
+    }
+    if old == current {
+        return applied(new);
+    }
+    match rule {
+        Rule::ServerWins => superseded(current),
+        Rule::ClientWins | Rule::Merge(MergeRule::Latest) => applied(new),
+        Rule::Merge(MergeRule::Text) => text(old, new, current),
+        Rule::Merge(MergeRule::Append) => append(old, new, current),
+        Rule::Merge(MergeRule::Max) => extreme(new, current, std::cmp::Ordering::Greater),
+        Rule::Merge(MergeRule::Min) => extreme(new, current, std::cmp::Ordering::Less),
+        Rule::Manual | Rule::Merge(MergeRule::Counter | MergeRule::Set) => conflict(new),
+    }
+}
+
+fn applied(new: Option<&Value>) -> Merged {
+    Merged { value: new.cloned(), effect: Effect::Applied }
+}
+
+fn superseded(current: Option<&Value>) -> Merged {
+    Merged { value: current.cloned(), effect: Effect::Superseded }
+}
+
+fn conflict(new: Option<&Value>) -> Merged {
+    Merged { value: new.cloned(), effect: Effect::Conflict }
+}
+
+/// A combined value, named by which side it equals.
+fn combined(value: Value, new: Option<&Value>, current: Option<&Value>) -> Merged {
+    let effect = if Some(&value) == current {
+        Effect::Unchanged
+    } else if Some(&value) == new {
+        Effect::Applied
+    } else {
+        Effect::Merged
+    };
+    Merged { value: Some(value), effect }
+}
+
+/// For kinds of value that a rule cannot combine: as written when nobody else changed it.
+fn scalar(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Merged {
+    if new == current {
+        Merged { value: current.cloned(), effect: Effect::Unchanged }
+    } else if old == current {
+        applied(new)
+    } else {
+        conflict(new)
+    }
+}
+
+fn text(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Merged {
+    let texts = (text_of(old), text_of(new), text_of(current));
+    let (Some(base), Some(ours), Some(theirs)) = texts else { return conflict(new) };
+    match merge_text(base, ours, theirs) {
+        Some(merged) => combined(Value::String(merged), new, current),
+        None => conflict(new),
+    }
+}
+
+fn text_of(value: Option<&Value>) -> Option<&str> {
+    value.map_or(Some(""), Value::as_str)
+}
+
+/// Adds what was added, removes what was removed, and keeps the members sorted and unique, so that
+/// the order in which two devices are heard does not show.
+fn set(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Merged {
+    let lists = (list_of(old), list_of(new), list_of(current));
+    let (Some(before), Some(wanted), Some(there)) = lists else { return scalar(old, new, current) };
+    if new.is_none() && (current.is_none() || old == current) {
+        return scalar(old, new, current);
+    }
+    let kept = there.iter().filter(|item| wanted.contains(item) || !before.contains(item));
+    let added = wanted.iter().filter(|item| !before.contains(item));
+    let mut members: Vec<(String, Value)> =
+        kept.chain(added).map(|item| (item.to_string(), item.clone())).collect();
+    members.sort_by(|left, right| left.0.cmp(&right.0));
+    members.dedup_by(|left, right| left.0 == right.0);
+    let value = Value::Array(members.into_iter().map(|(_, item)| item).collect());
+    combined(value, new, current)
+}
+
+fn list_of(value: Option<&Value>) -> Option<&[Value]> {
+    value.map_or(Some(&[]), |value| value.as_array().map(Vec::as_slice))
+}
+
+fn append(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Merged {
+    let lists = (list_of(old), list_of(new), list_of(current));
+    let (Some(before), Some(wanted), Some(there)) = lists else { return conflict(new) };
+    let Some(added) = wanted.strip_prefix(before) else { return conflict(new) };
+    let joined = there.iter().chain(added).cloned().collect();
+    combined(Value::Array(joined), new, current)
+}
+
+/// Adds the difference, so that two devices which each add one make two.
+fn counter(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Merged {
+    if new.is_none() || old == current {
+        return scalar(old, new, current);
+    }
+    match sum_of_deltas(old, new, current) {
+        Some(value) => combined(value, new, current),
+        None => scalar(old, new, current),
+    }
+}
+
+fn sum_of_deltas(
+    old: Option<&Value>,
+    new: Option<&Value>,
+    current: Option<&Value>,
+) -> Option<Value> {
+    let zero = Value::from(0);
+    let [old, new, current] = [old, new, current].map(|value| value.unwrap_or(&zero));
+    if let (Some(old), Some(new), Some(current)) = (old.as_i64(), new.as_i64(), current.as_i64()) {
+        let sum = i128::from(current) + i128::from(new) - i128::from(old);
+        return i64::try_from(sum).ok().map(Value::from);
+    }
+    let sum = current.as_f64()? + (new.as_f64()? - old.as_f64()?);
+    Number::from_f64(sum).map(Value::Number)
+}
+
+fn extreme(new: Option<&Value>, current: Option<&Value>, wanted: std::cmp::Ordering) -> Merged {
+    let (Some(ours), Some(theirs)) = (new, current) else {
+        return if current.is_some() { superseded(current) } else { applied(new) };
+    };
+    let order = match (ours, theirs) {
+        (Value::Number(left), Value::Number(right)) => compare_numbers(left, right),
+        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
+        _ => None,
+    };
+    match order {
+        None => conflict(new),
+        Some(order) if order == wanted => applied(new),
+        // Equal numbers of different spelling (1 and 1.0): one spelling wins whoever comes first.
+        Some(std::cmp::Ordering::Equal) if spelled_first(ours, theirs) => applied(new),
+        Some(_) => superseded(current),
+    }
+}
+
+fn spelled_first(left: &Value, right: &Value) -> bool {
+    let (left, right) = (left.to_string(), right.to_string());
+    left < right
+}
+
+fn compare_numbers(left: &Number, right: &Number) -> Option<std::cmp::Ordering> {
+    match (left.as_i64(), right.as_i64()) {
+        (Some(left), Some(right)) => Some(left.cmp(&right)),
+        _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
+    }
+}

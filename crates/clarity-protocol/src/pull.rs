@@ -1,0 +1,108 @@
+//! Pull: what changed in an account since a cursor.
+
+use clarity_model::{
+    Check, Counter, EntityKey, EntityType, Epoch, Fields, Incarnation, Outcome, Seq, ServerTime,
+    Version,
+};
+use serde::{Deserialize, Serialize};
+
+/// Which part of an account a cursor follows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Scope {
+    /// The types; none means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<EntityType>,
+    /// Only records whose own time is at most this many days before the server's date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_days: Option<u32>,
+}
+
+/// How far a device has read a scope of an account.
+///
+/// A server refuses a cursor of another epoch, one beyond its head, and one whose check it did not
+/// give out: each means that it was restored or reset (promise I13).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The life of the server's database.
+    pub epoch: Epoch,
+    /// The position of the last row that was read.
+    pub seq: Seq,
+    /// The server's random mark of that position.
+    pub check: Check,
+    /// The scope that was read.
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+/// Asks for the next page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// The store that asks.
+    pub incarnation: Incarnation,
+    /// As in a push: operations below it have been answered on the device, so the server need not
+    /// send rows whose newest change is one of them.
+    pub settled_below: Counter,
+    /// What to follow.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Where the last page ended; absent for the first sync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// At most this many rows; the server's own limits hold as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_max: Option<usize>,
+}
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PullResponse {
+    /// The life of the server's database.
+    pub epoch: Epoch,
+    /// The server's time.
+    pub at: ServerTime,
+    /// The changed entities in the order of their newest change, each once.
+    pub rows: Vec<Row>,
+    /// Where this page ends.
+    pub cursor: Cursor,
+    /// The account's newest position when the page was read.
+    pub head: Seq,
+    /// Whether there are more rows before the head.
+    pub more: bool,
+    /// Positions up to here would survive the loss of the server's machine.
+    pub durable_through: Seq,
+}
+
+/// One changed entity.
+///
+/// With `fields` it lives, with `deleted` it is gone, with neither the device was told this
+/// version when it pushed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The entity.
+    #[serde(flatten)]
+    pub key: EntityKey,
+    /// Its version.
+    pub version: Version,
+    /// The position of its newest change.
+    pub seq: Seq,
+    /// When that was accepted.
+    pub updated_at: ServerTime,
+    /// Its fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Fields>,
+    /// Whether it is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// The asking device's operations, not below its mark, that this version contains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<SettledOperation>,
+}
+
+/// An operation whose answer may have been lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettledOperation {
+    /// The counter that it had on the wire.
+    pub id: Counter,
+    /// How it ended.
+    pub outcome: Outcome,
+}

@@ -1,0 +1,129 @@
+//! Push: a device's operations to the server, and what became of each.
+
+use std::collections::BTreeMap;
+
+use clarity_model::{
+    Counter, EntityKey, Epoch, FieldChange, Fields, Incarnation, Kind, LocalTime, Outcome,
+    Rejection, ServerTime, Version,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Which schema a device was built with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaStamp {
+    /// Its version.
+    pub version: u32,
+    /// Its hash.
+    pub hash: String,
+}
+
+/// Some operations of one device, in the order in which they were made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PushRequest {
+    /// The store that made them.
+    pub incarnation: Incarnation,
+    /// The life of the server's database in which their base versions were read; absent before
+    /// the first answer of a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
+    /// Every operation with a lower counter has been answered, durably, on the device. The server
+    /// may forget their receipts.
+    pub settled_below: Counter,
+    /// The device's schema.
+    pub schema: SchemaStamp,
+    /// [`WireOperation`]s, each exactly the bytes that were frozen when it was first sent.
+    pub operations: Vec<Box<RawValue>>,
+}
+
+/// One operation on the wire. It may cover several operations of the device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WireOperation {
+    /// The counter of the newest operation that it carries.
+    pub id: Counter,
+    /// The counters of the older operations that it carries as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covers: Vec<Counter>,
+    /// Operations with the same number here stand or fall together and travel side by side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Counter>,
+    /// What it does.
+    pub kind: Kind,
+    /// To which entity.
+    #[serde(flatten)]
+    pub key: EntityKey,
+    /// The version on which it was made. For a create, zero, or the version of the deletion that
+    /// it undoes.
+    #[serde(default)]
+    pub base: Version,
+    /// The fields of a create.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Fields>,
+    /// The changed fields of an update; their old values are those of the base version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
+    /// The version of the schema that it was made with.
+    pub schema: u32,
+    /// When the newest operation was made, by the device's clock: for showing only.
+    pub at: LocalTime,
+}
+
+/// What became of the operations of a push, in the same order, one entry for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PushResponse {
+    /// The life of the server's database.
+    pub epoch: Epoch,
+    /// The server's time.
+    pub at: ServerTime,
+    /// One answer for each operation.
+    pub answers: Vec<OperationAnswer>,
+}
+
+/// What became of one field of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldOutcome {
+    /// Both sides are in the value.
+    Merged,
+    /// The server's value stands.
+    Superseded,
+    /// A person must choose.
+    Conflict,
+}
+
+/// What became of one operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperationAnswer {
+    /// The counter that the operation has on the wire.
+    pub id: Counter,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The version of the entity that holds its effect; on a conflict, the version it met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The entity as it now stands. Left out when it is exactly what the operation made of its
+    /// base, so that the device already has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<WireEntity>,
+    /// The fields that did not simply take effect as written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, FieldOutcome>,
+    /// Why it was rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
+    /// The operation of the same atomic batch because of which this one was not applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Counter>,
+}
+
+/// An entity as the server has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WireEntity {
+    /// How often the server accepted a change of it.
+    pub version: Version,
+    /// When it last did.
+    pub updated_at: ServerTime,
+    /// Its fields; absent when it is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Fields>,
+}
