@@ -64,9 +64,7 @@ impl Need {
     fn is_present(self) -> bool {
         match self {
             Self::CCompiler => env::var_os("CC").is_some() || on_path("cc"),
-            Self::Clang => {
-                env::var_os("CC_wasm32_unknown_unknown").is_some() || on_path("clang")
-            }
+            Self::Clang => env::var_os("CC_wasm32_unknown_unknown").is_some() || on_path("clang"),
             Self::WasmTarget => wasm_library_is_installed(),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),
             Self::Clippy => answers("cargo", &["clippy", "--version"]),
@@ -115,12 +113,10 @@ pub(crate) fn ensure_present(needs: &[Need]) -> Result<()> {
         let mut command = Command::new(&words[0]);
         // Standard output is left to the command that the person asked for.
         command.args(&words[1..]).stdout(std::io::stderr());
-        process::run(&mut command).with_context(|| {
-            format!("could not get what is missing ({})", names(&missing))
-        })?;
+        process::run(&mut command)
+            .with_context(|| format!("could not get what is missing ({})", names(&missing)))?;
     }
-    let still_missing: Vec<Need> =
-        missing.into_iter().filter(|need| !need.is_present()).collect();
+    let still_missing: Vec<Need> = missing.into_iter().filter(|need| !need.is_present()).collect();
     ensure!(
         still_missing.is_empty(),
         "{} was installed but is still not found; is it on the PATH?",

@@ -39,10 +39,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be started, its output cannot be shown, or it does not end with success.
-pub(crate) fn run_keeping(
-    command: &mut Command,
-    keep: fn(&str) -> bool,
-) -> Result<Vec<String>> {
+pub(crate) fn run_keeping(command: &mut Command, keep: fn(&str) -> bool) -> Result<Vec<String>> {
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

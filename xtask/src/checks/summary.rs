@@ -117,7 +117,8 @@ total       1 min 20 s
     #[test]
     fn cargo_test_results_are_added() {
         let lines = [
-            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out".to_owned(),
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out"
+                .to_owned(),
             "test result: \u{1b}[32mok\u{1b}[m. 30 passed; 0 failed; 0 ignored; 0 measured"
                 .to_owned(),
         ];

@@ -135,12 +135,7 @@ impl RustFile {
         let last_line = body(&trees[2..])
             .map_or(first_line, |body| body.span_close().end().line)
             .max(first_line);
-        self.functions.push(Function {
-            name: name.to_string(),
-            first_line,
-            last_line,
-            is_test,
-        });
+        self.functions.push(Function { name: name.to_string(), first_line, last_line, is_test });
     }
 
     fn add_module(&mut self, trees: &[TokenTree], is_for_tests: bool) {
@@ -260,7 +255,8 @@ mod tests {
     /// Shows that a function reaches from its word to its closing brace.
     #[test]
     fn a_function_has_its_lines() {
-        let file = RustFile::read("\n/// Doc.\nfn long(\n    a: u8,\n) -> u8 {\n    a\n}\n").unwrap();
+        let file =
+            RustFile::read("\n/// Doc.\nfn long(\n    a: u8,\n) -> u8 {\n    a\n}\n").unwrap();
         let function = &file.functions[0];
         assert_eq!((function.first_line, function.last_line), (3, 7));
     }
@@ -277,8 +273,11 @@ mod tests {
     /// Shows that switched-off tests are seen in both spellings and not confused with others.
     #[test]
     fn switched_off_tests_are_seen() {
-        let text = format!("#[{0}]\nfn a() {{}}\n#[cfg_attr(miri, {0})]\nfn b() {{}}\n#[must_use]\n\
-                            fn c() {{}}", "ignore");
+        let text = format!(
+            "#[{0}]\nfn a() {{}}\n#[cfg_attr(miri, {0})]\nfn b() {{}}\n#[must_use]\n\
+                            fn c() {{}}",
+            "ignore"
+        );
         assert_eq!(RustFile::read(&text).unwrap().ignored_tests, [1, 3]);
     }
 

@@ -12,8 +12,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Most lines of tests inside the file that they test.
 const INLINE_TEST_LINES_MAX: usize = 150;
 /// Endings of files that are programs, to which the file size applies.
-const PROGRAM_ENDINGS: [&str; 8] =
-    [".css", ".js", ".kt", ".py", ".rs", ".sh", ".swift", ".ts"];
+const PROGRAM_ENDINGS: [&str; 8] = [".css", ".js", ".kt", ".py", ".rs", ".sh", ".swift", ".ts"];
 
 /// Finds what is too large.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -111,15 +110,17 @@ mod tests {
     fn a_long_function_is_found() {
         assert!(messages(&format!("fn a() {{\n{}}}\n", lines(68))).is_empty());
         let found = messages(&format!("\nfn a() {{\n{}}}\n", lines(69)));
-        assert!(found[0].starts_with("crates/a/src/lib.rs:2: the function `a` has 71"), "{found:?}");
+        assert!(
+            found[0].starts_with("crates/a/src/lib.rs:2: the function `a` has 71"),
+            "{found:?}"
+        );
     }
 
     /// Shows that tests inside a file may have 150 lines and not one more.
     #[test]
     fn many_inline_tests_are_found() {
-        let module = |count| {
-            format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "    use a::b;\n".repeat(count))
-        };
+        let module =
+            |count| format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "    use a::b;\n".repeat(count));
         assert!(messages(&module(148)).is_empty());
         assert!(messages(&module(149))[0].contains("151 lines of tests"));
     }

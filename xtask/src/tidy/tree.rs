@@ -27,13 +27,19 @@ pub(super) struct SourceFile {
     pub(super) text: String,
     /// The parts of a Rust file, if it is one and can be read as one.
     pub(super) rust: Option<RustFile>,
+    /// Why a Rust file cannot be read as one.
+    problem: Option<String>,
 }
 
 impl SourceFile {
     /// A file with this content; a Rust file that cannot be read as one has no parts.
     pub(super) fn new(path: &str, text: &str) -> Self {
-        let rust = if path.ends_with(".rs") { RustFile::read(text).ok() } else { None };
-        Self { path: path.to_owned(), text: text.to_owned(), rust }
+        let (rust, problem) = match path.ends_with(".rs").then(|| RustFile::read(text)) {
+            Some(Ok(rust)) => (Some(rust), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+            None => (None, None),
+        };
+        Self { path: path.to_owned(), text: text.to_owned(), rust, problem }
     }
 
     /// Whether all of this file is test code by its place.
@@ -111,10 +117,9 @@ impl Tree {
     pub(super) fn unreadable(&self) -> Vec<Finding> {
         self.files
             .iter()
-            .filter(|file| file.path.ends_with(".rs"))
             .filter_map(|file| {
-                let error = RustFile::read(&file.text).err()?;
-                Some(Finding::whole(&file.path, format!("is not Rust: {error}")))
+                let problem = file.problem.as_ref()?;
+                Some(Finding::whole(&file.path, format!("cannot be read as Rust: {problem}")))
             })
             .collect()
     }
@@ -198,6 +203,14 @@ mod tests {
         assert!(is_test("crates/a/tests/it/main.rs"));
         assert!(is_test("crates/a/src/merge/tests.rs"));
         assert!(!is_test("crates/a/src/merge.rs"));
+    }
+
+    /// Shows that a file that is not made of Rust tokens is told, and does not hide from the rules.
+    #[test]
+    fn a_broken_file_is_told() {
+        let tree = Tree::of(&[("xtask/src/a.rs", "fn a( {"), ("xtask/src/b.rs", "fn b() {}")]);
+        let findings: Vec<_> = tree.unreadable().into_iter().map(|finding| finding.path).collect();
+        assert_eq!(findings, ["xtask/src/a.rs"]);
     }
 
     /// Shows that the crates of a tree are found, and nested manifests are not taken for them.
