@@ -254,9 +254,11 @@ impl Serialize for Check {
 impl<'de> Deserialize<'de> for Check {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        u64::from_str_radix(&text, 16)
-            .map(Self)
-            .map_err(|_| serde::de::Error::custom("expected 16 hexadecimal digits"))
+        let expected = || serde::de::Error::custom("expected 16 hexadecimal digits");
+        if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(expected());
+        }
+        u64::from_str_radix(&text, 16).map(Self).map_err(|_| expected())
     }
 }
 
@@ -278,11 +280,14 @@ impl fmt::Display for OperationId {
 impl FromStr for OperationId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let (incarnation, counter) = text.split_once(':').ok_or(IdError::OperationId)?;
-        Ok(Self {
-            incarnation: incarnation.parse().map_err(|_| IdError::OperationId)?,
-            counter: Counter(counter.parse().map_err(|_| IdError::OperationId)?),
-        })
+        let (incarnation, digits) = text.split_once(':').ok_or(IdError::OperationId)?;
+        let incarnation = incarnation.parse().map_err(|_| IdError::OperationId)?;
+        let counter: u64 = digits.parse().map_err(|_| IdError::OperationId)?;
+        // One operation has one spelling: no sign and no leading zeros.
+        if counter.to_string() != digits {
+            return Err(IdError::OperationId);
+        }
+        Ok(Self { incarnation, counter: Counter(counter) })
     }
 }
 

@@ -33,4 +33,6 @@ pub use schema::{
 };
 pub use text::merge_text;
 pub use time::{LocalTime, ServerTime};
-pub use validate::{InvalidEntity, validate_depth, validate_fields, validate_key};
+pub use validate::{
+    InvalidEntity, validate_depth, validate_field_name, validate_fields, validate_key,
+};

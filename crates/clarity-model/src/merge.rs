@@ -4,9 +4,12 @@
 //! when it applies them; both get the same result (promise I9). `current` is the value that the
 //! change meets, `old` is what its writer saw, `new` is what its writer wants.
 //!
-//! Laws, each a property test: a change whose `old` equals `current` takes effect as written; a
-//! scalar change that is already there changes nothing; `set`, `counter`, `max` and `min` give the
-//! same value whichever of two changes comes first; text merges are symmetric.
+//! Laws, each a property test: a change whose `old` equals its `new` never touches what others wrote;
+//! one whose `old` equals `current` takes effect as written; a scalar change that is already there
+//! changes nothing; `set`, `counter`, `max` and `min` give the same value whichever of two changes
+//! comes first; text merges are symmetric.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
 
@@ -45,6 +48,10 @@ pub fn merge_field(
     new: Option<&Value>,
     current: Option<&Value>,
 ) -> Merged {
+    if old == new {
+        // Its writer changed nothing, so nothing of the other side is in question.
+        return Merged { value: current.cloned(), effect: Effect::Unchanged };
+    }
     if rule == Rule::Merge(MergeRule::Counter) {
         return counter(old, new, current);
     }
@@ -124,14 +131,29 @@ fn set(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Mer
     if new.is_none() && (current.is_none() || old == current) {
         return scalar(old, new, current);
     }
-    let kept = there.iter().filter(|item| wanted.contains(item) || !before.contains(item));
-    let added = wanted.iter().filter(|item| !before.contains(item));
-    let mut members: Vec<(String, Value)> =
-        kept.chain(added).map(|item| (item.to_string(), item.clone())).collect();
-    members.sort_by(|left, right| left.0.cmp(&right.0));
-    members.dedup_by(|left, right| left.0 == right.0);
-    let value = Value::Array(members.into_iter().map(|(_, item)| item).collect());
-    combined(value, new, current)
+    let [before, wanted, there] = [before, wanted, there].map(members);
+    let kept =
+        there.iter().filter(|(text, _)| wanted.contains_key(*text) || !before.contains_key(*text));
+    let added = wanted.iter().filter(|(text, _)| !before.contains_key(*text));
+    let joined: BTreeMap<&String, &Value> =
+        kept.chain(added).map(|(text, item)| (text, *item)).collect();
+    // A member's place in the list means nothing, so the writer's list in another order is still
+    // what the writer wrote.
+    let as_written = joined.keys().copied().eq(wanted.keys());
+    let value = Some(Value::Array(joined.into_values().cloned().collect()));
+    let effect = if value.as_ref() == current {
+        Effect::Unchanged
+    } else if as_written {
+        Effect::Applied
+    } else {
+        Effect::Merged
+    };
+    Merged { value, effect }
+}
+
+/// The members of a list by their compact JSON: sorted, unique, and cheap to look up in a long list.
+fn members(list: &[Value]) -> BTreeMap<String, &Value> {
+    list.iter().map(|item| (item.to_string(), item)).collect()
 }
 
 fn list_of(value: Option<&Value>) -> Option<&[Value]> {
@@ -146,9 +168,10 @@ fn append(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> 
     combined(Value::Array(joined), new, current)
 }
 
-/// Adds the difference, so that two devices which each add one make two.
+/// Adds the difference, so that two devices which each add one make two. A counter that one side
+/// removes and the other side counts is for a person, whichever comes first.
 fn counter(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Merged {
-    if new.is_none() || old == current {
+    if new.is_none() || current.is_none() || old == current {
         return scalar(old, new, current);
     }
     match sum_of_deltas(old, new, current) {
@@ -164,12 +187,21 @@ fn sum_of_deltas(
 ) -> Option<Value> {
     let zero = Value::from(0);
     let [old, new, current] = [old, new, current].map(|value| value.unwrap_or(&zero));
-    if let (Some(old), Some(new), Some(current)) = (old.as_i64(), new.as_i64(), current.as_i64()) {
-        let sum = i128::from(current) + i128::from(new) - i128::from(old);
-        return i64::try_from(sum).ok().map(Value::from);
+    if let (Value::Number(old), Value::Number(new), Value::Number(current)) = (old, new, current)
+        && let (Some(old), Some(new), Some(current)) = (whole(old), whole(new), whole(current))
+    {
+        let sum = current + new - old;
+        let signed = i64::try_from(sum).ok().map(Value::from);
+        return signed.or_else(|| u64::try_from(sum).ok().map(Value::from));
     }
-    let sum = current.as_f64()? + (new.as_f64()? - old.as_f64()?);
+    // The two new values first: floating-point addition commutes but is not associative.
+    let sum = (current.as_f64()? + new.as_f64()?) - old.as_f64()?;
     Number::from_f64(sum).map(Value::Number)
+}
+
+/// A number that is written as an integer.
+fn whole(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
 fn extreme(new: Option<&Value>, current: Option<&Value>, wanted: std::cmp::Ordering) -> Merged {
@@ -196,7 +228,7 @@ fn spelled_first(left: &Value, right: &Value) -> bool {
 }
 
 fn compare_numbers(left: &Number, right: &Number) -> Option<std::cmp::Ordering> {
-    match (left.as_i64(), right.as_i64()) {
+    match (whole(left), whole(right)) {
         (Some(left), Some(right)) => Some(left.cmp(&right)),
         _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
     }

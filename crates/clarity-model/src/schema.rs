@@ -4,7 +4,7 @@
 //! copy decides; a device's copy says how to store and to show. Types that it does not name are
 //! synced all the same, with the default policy and in a generic table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
@@ -221,7 +221,8 @@ pub enum SchemaError {
         /// The format that the file names.
         found: u32,
     },
-    /// A name in it cannot be a column, or refers to a field that is not declared as a column.
+    /// A name in it cannot be a table or a column, an index is empty, or something refers to a
+    /// field that is not declared as a column.
     #[error("in the schema, type {entity_type}: {problem}")]
     Type {
         /// The type.
@@ -246,16 +247,27 @@ impl Schema {
     /// # Errors
     /// [`SchemaError`] says what is wrong and where.
     pub fn from_json(text: &str) -> Result<Self, SchemaError> {
-        let schema: Self =
-            serde_json::from_str(text).map_err(|error| SchemaError::Form(error.to_string()))?;
-        if schema.format != 1 {
-            return Err(SchemaError::Format { found: schema.format });
+        #[derive(Deserialize)]
+        struct OnlyFormat {
+            format: u32,
         }
+        let form = |error: serde_json::Error| SchemaError::Form(error.to_string());
+        // First and alone: a later format may have keys that this program would call mistakes.
+        let OnlyFormat { format } = serde_json::from_str(text).map_err(form)?;
+        if format != 1 {
+            return Err(SchemaError::Format { found: format });
+        }
+        let schema: Self = serde_json::from_str(text).map_err(form)?;
+        let mut lower_case_names = BTreeSet::new();
         for (entity_type, declared) in &schema.types {
-            check_type(declared).map_err(|problem| SchemaError::Type {
-                entity_type: entity_type.clone(),
-                problem,
-            })?;
+            let at = |problem| SchemaError::Type { entity_type: entity_type.clone(), problem };
+            check_type(declared).map_err(at)?;
+            // Table names do not tell upper from lower case.
+            if !lower_case_names.insert(entity_type.as_str().to_ascii_lowercase()) {
+                return Err(at(
+                    "another type has the same name but for upper and lower case".into()
+                ));
+            }
         }
         Ok(schema)
     }
@@ -296,6 +308,9 @@ fn check_type(declared: &TypeSchema) -> Result<(), String> {
         if field.column.is_some() && RESERVED_COLUMNS.contains(&name.as_str()) {
             return Err(format!("the column name \"{name}\" is reserved; choose another"));
         }
+    }
+    if declared.indexes.iter().any(Vec::is_empty) {
+        return Err("an index names no field".to_owned());
     }
     let rollup = declared.rollup.iter().flat_map(|rollup| {
         [&rollup.kind, &rollup.source, &rollup.time_ms, &rollup.value].into_iter()

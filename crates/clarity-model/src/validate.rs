@@ -1,5 +1,6 @@
 //! Limits on what an entity may hold, checked at every boundary.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{EntityKey, Fields, limits};
@@ -33,18 +34,29 @@ pub enum InvalidEntity {
 /// # Errors
 /// The first rule that is broken.
 pub fn validate_fields(fields: &Fields) -> Result<(), InvalidEntity> {
-    let mut bytes = 2;
+    let commas = fields.len().saturating_sub(1);
+    let mut bytes = "{}".len() + commas;
     for (name, value) in fields.iter() {
-        if !valid_field_name(name) {
-            return Err(InvalidEntity::FieldName);
-        }
+        validate_field_name(name)?;
         validate_depth(name, value)?;
-        bytes += name.len() + 4 + json_length(value);
+        bytes += written_length(name) + ":".len() + json_length(value);
     }
     if bytes > limits::ENTITY_BYTES_MAX {
         return Err(InvalidEntity::TooLarge { bytes });
     }
     Ok(())
+}
+
+/// Checks the name of one field.
+///
+/// # Errors
+/// [`InvalidEntity::FieldName`] when it is empty, longer than [`limits::FIELD_NAME_BYTES_MAX`], or
+/// holds a control character.
+pub fn validate_field_name(name: &str) -> Result<(), InvalidEntity> {
+    let valid = !name.is_empty()
+        && name.len() <= limits::FIELD_NAME_BYTES_MAX
+        && !name.chars().any(char::is_control);
+    if valid { Ok(()) } else { Err(InvalidEntity::FieldName) }
 }
 
 /// Checks the nesting of one field's value.
@@ -65,12 +77,6 @@ pub fn validate_key(key: &EntityKey) -> bool {
     EntityKey::new(key.entity_type.as_str(), key.id.as_str()).is_ok()
 }
 
-fn valid_field_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= limits::FIELD_NAME_BYTES_MAX
-        && !name.chars().any(char::is_control)
-}
-
 fn depth_is_at_most(value: &Value, levels: usize) -> bool {
     match value {
         Value::Array(items) => {
@@ -88,13 +94,15 @@ fn json_length(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(true) => 4,
         Value::Bool(false) => 5,
-        _ => {
-            let mut counter = ByteCounter(0);
-            // Writing a value into a counter cannot fail: keys are strings and nothing is I/O.
-            let _ = serde_json::to_writer(&mut counter, value);
-            counter.0
-        }
+        _ => written_length(value),
     }
+}
+
+fn written_length<T: Serialize + ?Sized>(value: &T) -> usize {
+    let mut counter = ByteCounter(0);
+    // Writing a value into a counter cannot fail: keys are strings and nothing is I/O.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
 }
 
 struct ByteCounter(usize);

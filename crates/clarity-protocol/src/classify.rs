@@ -79,7 +79,7 @@ pub struct Answer<'a> {
 /// The class of the failure; a success is only a 2xx with our protocol header and media type.
 pub fn classify(answer: Answer<'_>) -> Result<(), Failure> {
     let ours = answer.protocol.is_some();
-    let json = answer.content_type.is_some_and(|kind| kind.contains("json"));
+    let json = answer.content_type.is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
     if (200..300).contains(&answer.status) && ours && json {
         return Ok(());
     }
@@ -129,6 +129,11 @@ fn words(class: FailureClass, status: u16) -> String {
 /// The other form, a date, is relative to a clock; callers that have one turn it into seconds.
 #[must_use]
 pub fn retry_after_ms(value: &str) -> Option<u64> {
-    let seconds: u64 = value.trim().parse().ok()?;
+    let digits = value.trim();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Digits alone fail to be read only when they are too many: that is long, not nothing.
+    let seconds: u64 = digits.parse().unwrap_or(u64::MAX);
     Some(seconds.saturating_mul(1_000).clamp(RETRY_AFTER_MS_MIN, RETRY_AFTER_MS_MAX))
 }

@@ -1,7 +1,10 @@
 //! Bytes to wire types and back, within the named limits.
 
+use std::collections::BTreeSet;
+
 use clarity_model::{
-    Counter, Kind, RejectReason, Rejection, limits, validate_depth, validate_fields,
+    Counter, Kind, RejectReason, Rejection, limits, validate_depth, validate_field_name,
+    validate_fields,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -71,8 +74,12 @@ fn check(operation: &WireOperation) -> Result<(), Rejection> {
     if operation.covers.len() > limits::COVERED_OPERATIONS_MAX {
         return invalid("the operation covers more operations than the limit");
     }
-    if operation.id.0 == 0 || operation.covers.iter().any(|covered| *covered >= operation.id) {
+    let older = |covered: &Counter| covered.0 > 0 && *covered < operation.id;
+    if operation.id.0 == 0 || !operation.covers.iter().all(older) {
         return invalid("an operation covers only older operations, counted from 1");
+    }
+    if operation.covers.iter().collect::<BTreeSet<_>>().len() < operation.covers.len() {
+        return invalid("an operation covers another operation twice");
     }
     if operation.kind == Kind::Create && operation.fields.is_none() {
         return invalid("a create needs fields");
@@ -81,6 +88,7 @@ fn check(operation: &WireOperation) -> Result<(), Rejection> {
         validate_fields(fields).map_err(invalid_entity)?;
     }
     for change in &operation.changes {
+        validate_field_name(&change.field).map_err(invalid_entity)?;
         for value in [&change.old, &change.new].into_iter().flatten() {
             validate_depth(&change.field, value).map_err(invalid_entity)?;
         }

@@ -1,6 +1,7 @@
 //! Push: a device's operations to the server, and what became of each.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use clarity_model::{
     Counter, EntityKey, Epoch, FieldChange, Fields, Incarnation, Kind, LocalTime, Outcome,
@@ -18,8 +19,9 @@ pub struct SchemaStamp {
     pub hash: String,
 }
 
-/// Some operations of one device, in the order in which they were made.
-#[derive(Debug, Serialize, Deserialize)]
+/// Some operations of one device, in the order in which they were made. `Debug` counts the
+/// operations and hides their bytes (promise I17).
+#[derive(Serialize, Deserialize)]
 pub struct PushRequest {
     /// The store that made them.
     pub incarnation: Incarnation,
@@ -34,6 +36,19 @@ pub struct PushRequest {
     pub schema: SchemaStamp,
     /// [`WireOperation`]s, each exactly the bytes that were frozen when it was first sent.
     pub operations: Vec<Box<RawValue>>,
+}
+
+impl fmt::Debug for PushRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PushRequest")
+            .field("incarnation", &self.incarnation)
+            .field("epoch", &self.epoch)
+            .field("settled_below", &self.settled_below)
+            .field("schema", &self.schema)
+            .field("operations", &self.operations.len())
+            .finish()
+    }
 }
 
 /// One operation on the wire. It may cover several operations of the device.
