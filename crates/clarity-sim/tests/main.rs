@@ -1,0 +1,5 @@
+//! Tests of the simulation's parts.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
+
+mod vfs;
