@@ -1,0 +1,53 @@
+//! A look through an export before anything is imported.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use serde_json::Value;
+
+use super::{AppleExport, Meter};
+use crate::error::HealthError;
+use crate::limits::COUNTED_NAMES_MAX;
+use crate::report::{Counts, MetricScan, Phase, Progress, ScanReport};
+use crate::sample::Sample;
+use crate::sample::entity_type::HEALTH_METRIC;
+
+/// Reads everything and keeps only counts, so that the numbers are those the import will have.
+pub(super) fn scan(
+    export: &mut AppleExport,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<ScanReport, HealthError> {
+    let mut metrics = BTreeMap::new();
+    let mut sources = Counts::default();
+    let mut sink = |batch: Vec<Sample>| {
+        for sample in &batch {
+            if let Some(source) = sample.fields.get("source").and_then(Value::as_str) {
+                sources.add(source, 1);
+            }
+            if sample.entity_type == HEALTH_METRIC {
+                count_metric(&mut metrics, sample);
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    let bytes_total = export.bytes_total();
+    let mut meter = Meter::new(progress, bytes_total, Some(Phase::Scanning));
+    let read = export.run(&mut sink, &mut meter)?;
+    Ok(ScanReport { read, metrics, sources })
+}
+
+fn count_metric(metrics: &mut BTreeMap<String, MetricScan>, sample: &Sample) {
+    let metric = sample.fields.get("metric").and_then(Value::as_str);
+    let start_ms = sample.fields.get("start_ms").and_then(Value::as_i64);
+    let (Some(metric), Some(start_ms)) = (metric, start_ms) else {
+        return;
+    };
+    if let Some(scan) = metrics.get_mut(metric) {
+        scan.count += 1;
+        scan.first_ms = scan.first_ms.min(start_ms);
+        scan.last_ms = scan.last_ms.max(start_ms);
+    } else if metrics.len() < COUNTED_NAMES_MAX {
+        let scan = MetricScan { count: 1, first_ms: start_ms, last_ms: start_ms };
+        metrics.insert(metric.to_owned(), scan);
+    }
+}
