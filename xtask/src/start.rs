@@ -6,6 +6,7 @@
 //! so.
 
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -137,7 +138,9 @@ fn stay(mut serve: Command) -> Result<()> {
 /// Starts the server in the background, waits until it listens, and says how to stop it.
 fn detach(mut serve: Command, log: &Path) -> Result<()> {
     let cannot = || format!("the server's log {} cannot be written", log.display());
-    let output = File::create(log).with_context(cannot)?;
+    // Another server may still be writing to it, so that what is there stays there.
+    let output = File::options().create(true).append(true).open(log).with_context(cannot)?;
+    let begins_at = output.metadata().with_context(cannot)?.len();
     let errors = output.try_clone().with_context(cannot)?;
     serve.stdout(output).stderr(errors);
     #[cfg(unix)]
@@ -149,7 +152,7 @@ fn detach(mut serve: Command, log: &Path) -> Result<()> {
     let mut child = serve
         .spawn()
         .with_context(|| format!("`{}` could not be started", process::describe(&serve)))?;
-    let address = match wait_until_ready(&mut child, log) {
+    let address = match wait_until_ready(&mut child, log, begins_at) {
         Ok(address) => address,
         Err(error) => {
             // It may have ended by itself, which is what the error then says.
@@ -164,14 +167,14 @@ fn detach(mut serve: Command, log: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads the log until the server says where it listens.
-fn wait_until_ready(child: &mut Child, log: &Path) -> Result<String> {
+/// Reads the log, from where this server's part begins, until the server says where it listens.
+fn wait_until_ready(child: &mut Child, log: &Path, begins_at: u64) -> Result<String> {
     let started = Instant::now();
     loop {
         // Looked at before the log is read: what an ended server said is then complete.
         let ended = child.try_wait().context("looking after the server")?;
-        let text = fs::read(log).with_context(|| format!("reading {}", log.display()))?;
-        let text = String::from_utf8_lossy(&text);
+        let text = read_from(log, begins_at)
+            .with_context(|| format!("the log {} cannot be read", log.display()))?;
         let complete_lines = text.rfind('\n').map_or("", |end| &text[..end]);
         if let Some(status) = ended {
             bail!("the server ended at once ({status}); it said:\n{}", text.trim_end());
@@ -188,6 +191,14 @@ fn wait_until_ready(child: &mut Child, log: &Path) -> Result<String> {
         }
         std::thread::sleep(READY_POLL);
     }
+}
+
+fn read_from(log: &Path, begins_at: u64) -> std::io::Result<String> {
+    let mut file = File::open(log)?;
+    file.seek(SeekFrom::Start(begins_at))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The address in the line by which `clarity serve` says that it is ready, in words or as JSON.
@@ -235,9 +246,11 @@ mod tests {
 
     #[cfg(unix)]
     fn server_like(script: &str, log: &Path) -> Result<String> {
-        let output = File::create(log).unwrap();
+        let earlier = "listening on http://an.earlier.server\n";
+        fs::write(log, earlier).unwrap();
+        let output = File::options().append(true).open(log).unwrap();
         let mut child = Command::new("sh").args(["-c", script]).stdout(output).spawn().unwrap();
-        let outcome = wait_until_ready(&mut child, log);
+        let outcome = wait_until_ready(&mut child, log, earlier.len() as u64);
         let _ = child.kill();
         child.wait().unwrap();
         outcome
@@ -248,7 +261,7 @@ mod tests {
         std::env::temp_dir().join(format!("xtask-{}-{name}.log", std::process::id()))
     }
 
-    /// Shows that the address of a background server is read from its log once it is there.
+    /// Shows that the address of a background server is read from its own part of the log.
     #[cfg(unix)]
     #[test]
     fn a_background_server_is_ready_when_it_says_so() {
