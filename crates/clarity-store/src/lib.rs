@@ -1,1 +1,52 @@
-//! Placeholder.
+//! The local store of one device: one SQLite file with the entities, the queue of operations, what
+//! the server last confirmed, conflicts, history, cursors, roll-ups and credentials.
+//!
+//! The entry points are [`Store::open`] and [`Store::begin`]; everything else is a method of
+//! [`StoreTransaction`]. There is no clock and no randomness in here: times and new ids are handed
+//! in.
+//!
+//! *Architecture Invariant:* a row and its operation are written in one transaction, and a commit
+//! that has returned survives a loss of power (promises I1 and I2).
+//!
+//! *Architecture Invariant:* what was stored is read back identical, whatever the schema declares.
+//!
+//! *Architecture Invariant:* a file that is not a sound store of a known version is never written.
+
+mod confirmed;
+mod counts;
+mod entity;
+mod error;
+mod identity;
+mod inbox;
+mod layout;
+#[cfg(not(target_arch = "wasm32"))]
+mod lock;
+mod named;
+mod operation;
+mod options;
+mod pull;
+mod query;
+mod queue;
+mod rollup;
+mod schema_sql;
+mod sending;
+mod store;
+mod synchronise;
+mod transaction;
+mod value;
+
+pub use confirmed::ConfirmedEntity;
+pub use counts::QueueCounts;
+pub use entity::{ListOptions, RowState, StoredEntity};
+pub use error::{StoreError, StoreErrorKind};
+pub use identity::{Credentials, Meta};
+pub use inbox::{ConflictRecord, Ended, EndedAs, HistoryRecord, NewHistory};
+#[cfg(not(target_arch = "wasm32"))]
+pub use lock::DrainLock;
+pub use operation::{NewOperation, OperationError, OperationState, QueuedOperation, RequestId};
+pub use options::{Birth, Journal, OpenOptions};
+pub use pull::{CursorPart, ImportRecord};
+pub use query::{Comparison, Query};
+pub use rollup::DayRollup;
+pub use store::{Reader, Store, StoreSize};
+pub use transaction::StoreTransaction;

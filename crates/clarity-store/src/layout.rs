@@ -1,0 +1,231 @@
+//! Which table and which columns hold a type, and the SQL that follows from it.
+//!
+//! The layout is what the *file* has, not what the schema wishes: an older program that opens a
+//! file with more columns than its schema declares reads and writes those columns all the same,
+//! so that nothing it does not know is lost (promises I9 and I14).
+
+use std::collections::BTreeMap;
+
+use clarity_model::{Column, EntityType, RollupSchema};
+use rusqlite::Connection;
+
+use crate::error::StoreError;
+use crate::value::{read_optional_json, read_type};
+
+/// One declared column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ColumnLayout {
+    pub(crate) name: String,
+    pub(crate) kind: Column,
+}
+
+/// The SQL for the roll-ups of a type.
+#[derive(Debug)]
+pub(crate) struct RollupLayout {
+    pub(crate) declaration: RollupSchema,
+    /// Kind and time of a visible row that would count, by its key.
+    pub(crate) day_of_row: String,
+    /// Source, count, sum, minimum and maximum of one kind between two times.
+    pub(crate) sums: String,
+    /// Marks every day of the type as dirty.
+    pub(crate) mark_all: String,
+}
+
+/// Where the entities of a type are. The key is bound first: the id, and for the generic table
+/// the type as a second parameter.
+#[derive(Debug)]
+pub(crate) struct TypeLayout {
+    pub(crate) generic: bool,
+    /// The table's name, quoted.
+    pub(crate) table: String,
+    /// The declared columns, in the order of their names.
+    pub(crate) columns: Vec<ColumnLayout>,
+    pub(crate) rollup: Option<RollupLayout>,
+    pub(crate) select: String,
+    pub(crate) select_columns: String,
+    pub(crate) insert: String,
+    pub(crate) upsert: String,
+    pub(crate) delete: String,
+    pub(crate) set_version: String,
+    pub(crate) set_version_same_visibility: String,
+    pub(crate) set_seq: String,
+    pub(crate) touch: String,
+    pub(crate) list: String,
+    pub(crate) count: String,
+}
+
+impl TypeLayout {
+    /// How many parameters the key takes.
+    pub(crate) fn key_parameters(&self) -> usize {
+        if self.generic { 2 } else { 1 }
+    }
+
+    /// The kind of a declared column.
+    pub(crate) fn column(&self, name: &str) -> Option<Column> {
+        self.columns
+            .binary_search_by(|column| column.name.as_str().cmp(name))
+            .ok()
+            .map(|index| self.columns[index].kind)
+    }
+
+    fn new(
+        generic: bool,
+        table: String,
+        columns: Vec<ColumnLayout>,
+        rollup: Option<RollupSchema>,
+    ) -> Self {
+        let key = if generic { "id = ?1 AND type = ?2" } else { "id = ?1" };
+        let next = if generic { 3 } else { 2 };
+        let declared: String =
+            columns.iter().map(|column| format!("\"{}\", ", column.name)).collect();
+        let select_columns =
+            format!("{declared}extra, version, seq, updated_at, state, import_id, id");
+        let (key_columns, conflict) =
+            if generic { ("id, type, ", "(type, id)") } else { ("id, ", "(id)") };
+        let parameters: Vec<String> =
+            (1..next + columns.len() + 6).map(|number| format!("?{number}")).collect();
+        let insert_into = format!(
+            "INSERT INTO {table} ({key_columns}{declared}extra, version, seq, updated_at, state, \
+             import_id) VALUES ({}) ON CONFLICT {conflict} DO",
+            parameters.join(", ")
+        );
+        let replaced: String = columns
+            .iter()
+            .map(|column| format!("\"{0}\" = excluded.\"{0}\", ", column.name))
+            .collect();
+        let set_version = format!(
+            "UPDATE {table} SET version = ?{}, seq = ?{}, updated_at = ?{}, state = ?{next} \
+             WHERE {key}",
+            next + 1,
+            next + 2,
+            next + 3,
+        );
+        let of_type = if generic { "type = ?1 AND " } else { "?1 IS NOT NULL AND " };
+        let rollup = rollup.map(|rollup| RollupLayout::new(&table, key, rollup));
+        Self {
+            select: format!("SELECT {select_columns} FROM {table} WHERE {key}"),
+            insert: format!("{insert_into} NOTHING"),
+            upsert: format!(
+                "{insert_into} UPDATE SET {replaced}extra = excluded.extra, \
+                 version = excluded.version, seq = excluded.seq, \
+                 updated_at = excluded.updated_at, state = excluded.state, \
+                 import_id = excluded.import_id"
+            ),
+            delete: format!("DELETE FROM {table} WHERE {key}"),
+            set_version_same_visibility: format!("{set_version} AND (state < 2) = (?{next} < 2)"),
+            set_version,
+            set_seq: format!("UPDATE {table} SET seq = ?{next} WHERE {key}"),
+            touch: format!("UPDATE {table} SET accessed_at = ?{next} WHERE {key}"),
+            list: format!(
+                "SELECT {select_columns} FROM {table} \
+                 WHERE {of_type}id > ?2 AND state < ?3 ORDER BY id LIMIT ?4"
+            ),
+            count: format!("SELECT count(*) FROM {table} WHERE {of_type}state < 2"),
+            generic,
+            table,
+            columns,
+            rollup,
+            select_columns,
+        }
+    }
+}
+
+impl RollupLayout {
+    fn new(table: &str, key: &str, declaration: RollupSchema) -> Self {
+        let RollupSchema { kind, source, time_ms, value } = &declaration;
+        let counts = format!("\"{value}\" IS NOT NULL AND state < 2");
+        Self {
+            day_of_row: format!("SELECT \"{kind}\", \"{time_ms}\" FROM {table} WHERE {key}"),
+            sums: format!(
+                "SELECT coalesce(\"{source}\", ''), count(*), total(\"{value}\"), \
+                 min(\"{value}\"), max(\"{value}\") FROM {table} \
+                 WHERE \"{kind}\" = ?1 AND \"{time_ms}\" >= ?2 AND \"{time_ms}\" < ?3 \
+                 AND {counts} GROUP BY 1"
+            ),
+            mark_all: format!(
+                "INSERT OR IGNORE INTO rollup_dirty (type, kind, day) \
+                 SELECT DISTINCT ?1, \"{kind}\", \
+                 (\"{time_ms}\" - ((\"{time_ms}\" % 86400000) + 86400000) % 86400000) / 86400000 \
+                 FROM {table} WHERE \"{kind}\" IS NOT NULL AND \"{time_ms}\" IS NOT NULL"
+            ),
+            declaration,
+        }
+    }
+}
+
+/// The layouts of all types of a file.
+#[derive(Debug)]
+pub(crate) struct Layouts {
+    pub(crate) types: BTreeMap<EntityType, TypeLayout>,
+    generic: TypeLayout,
+}
+
+impl Layouts {
+    /// The layout of a type; undeclared types share one.
+    pub(crate) fn of(&self, entity_type: &EntityType) -> &TypeLayout {
+        self.types.get(entity_type).unwrap_or(&self.generic)
+    }
+
+    /// Reads what the file has.
+    pub(crate) fn load(connection: &Connection) -> Result<Self, StoreError> {
+        let mut columns: BTreeMap<EntityType, Vec<ColumnLayout>> = BTreeMap::new();
+        let mut statement = connection
+            .prepare("SELECT type, field, kind FROM declared_column ORDER BY type, field")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let entity_type = read_type(row.get_ref(0)?, "declared_column")?;
+            let kind = column_from_word(row.get_ref(2)?.as_str().unwrap_or_default())?;
+            columns.entry(entity_type).or_default().push(ColumnLayout { name: row.get(1)?, kind });
+        }
+        let mut types = BTreeMap::new();
+        let mut statement =
+            connection.prepare("SELECT type, rollup FROM declared_type ORDER BY type")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let entity_type = read_type(row.get_ref(0)?, "declared_type")?;
+            let rollup = read_optional_json(row.get_ref(1)?, "declared_type", "rollup")?;
+            let columns = columns.remove(&entity_type).unwrap_or_default();
+            let table = table_name(&entity_type);
+            types.insert(entity_type, TypeLayout::new(false, table, columns, rollup));
+        }
+        let generic = TypeLayout::new(true, "entity_generic".to_owned(), Vec::new(), None);
+        Ok(Self { types, generic })
+    }
+}
+
+/// The quoted name of a declared type's table.
+pub(crate) fn table_name(entity_type: &EntityType) -> String {
+    format!("\"entity_{entity_type}\"")
+}
+
+/// The word for a kind of column in `declared_column`.
+pub(crate) fn column_word(kind: Column) -> &'static str {
+    match kind {
+        Column::Integer => "integer",
+        Column::Number => "number",
+        Column::Text => "text",
+        Column::Boolean => "boolean",
+        Column::Json => "json",
+    }
+}
+
+/// The SQL type of a column. ANY keeps integers and floats apart, where INTEGER and REAL would
+/// turn one into the other.
+pub(crate) fn column_sql_type(kind: Column) -> &'static str {
+    match kind {
+        Column::Integer | Column::Boolean => "INTEGER",
+        Column::Number => "ANY",
+        Column::Text | Column::Json => "TEXT",
+    }
+}
+
+fn column_from_word(word: &str) -> Result<Column, StoreError> {
+    Ok(match word {
+        "integer" => Column::Integer,
+        "number" => Column::Number,
+        "text" => Column::Text,
+        "boolean" => Column::Boolean,
+        "json" => Column::Json,
+        _ => return Err(StoreError::InvalidValue { table: "declared_column", column: "kind" }),
+    })
+}

@@ -1,0 +1,378 @@
+//! Opening a store, and the transactions on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clarity_model::Schema;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::error::StoreError;
+use crate::layout::Layouts;
+use crate::options::{Birth, OpenOptions};
+use crate::schema_sql::{APPLICATION_ID, LATEST_VERSION, MIGRATIONS};
+use crate::synchronise::{check_schema, follows, synchronise};
+use crate::transaction::StoreTransaction;
+use crate::value::incarnation_bytes;
+
+/// How many prepared statements a connection keeps: all fixed ones, and those of the declared
+/// types that are in use.
+const STATEMENTS_KEPT: usize = 512;
+
+/// What a file turned out to be.
+enum Found {
+    Empty,
+    Store { version: u32 },
+}
+
+/// What a connection and its transactions share.
+pub(crate) struct Shared {
+    pub(crate) connection: Connection,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) layouts: Layouts,
+    /// SQLite's count of changes of the tables' definitions when the layouts were read.
+    definitions: i64,
+    path: PathBuf,
+}
+
+/// The local store of one device, open for reading and writing.
+///
+/// Several processes may hold the same store; each write transaction is alone. What a commit has
+/// acknowledged survives a kill, a crash of the system and a loss of power (promise I1).
+pub struct Store {
+    shared: Shared,
+}
+
+/// A second connection that only reads, for reads while a transaction writes.
+pub struct Reader {
+    shared: Shared,
+}
+
+impl Store {
+    /// Opens the store, making it or bringing its tables up to date where needed.
+    ///
+    /// # Errors
+    /// A file that is no store, is damaged, or was made by a newer version is reported as such and
+    /// left exactly as it is. A crash while tables are made or changed leaves them as they were.
+    pub fn open(
+        options: &OpenOptions,
+        schema: Arc<Schema>,
+        birth: Birth,
+    ) -> Result<Self, StoreError> {
+        check_schema(&schema)?;
+        let connection = connect(options, OpenFlags::SQLITE_OPEN_CREATE)?;
+        inspect(&connection)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        configure(&connection, options)?;
+        prepare_tables(&connection, &schema, birth)?;
+        Ok(Self { shared: Shared::new(connection, schema, options)? })
+    }
+
+    /// Opens an existing store a second time, only for reading.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; a store that does not exist yet is [`StoreError::NotAStore`] or
+    /// [`StoreError::Io`].
+    pub fn open_reader(options: &OpenOptions, schema: Arc<Schema>) -> Result<Reader, StoreError> {
+        let connection = connect(options, OpenFlags::empty())?;
+        let Found::Store { version: LATEST_VERSION } = inspect(&connection)? else {
+            return Err(StoreError::NotAStore);
+        };
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(Reader { shared: Shared::new(connection, schema, options)? })
+    }
+
+    /// Begins a write transaction; waits for another writer up to the busy timeout.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the wait was in vain.
+    pub fn begin(&mut self) -> Result<StoreTransaction<'_>, StoreError> {
+        self.shared.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.shared.begun(true)
+    }
+
+    /// A number that changes when another connection has committed a change.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        self.shared.data_version()
+    }
+
+    /// The schema that this store was opened with.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.shared.schema
+    }
+
+    /// The file, or its name within the VFS.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// How large the store is.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn size(&self) -> Result<StoreSize, StoreError> {
+        let pragma = |name: &str| {
+            self.shared.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+        };
+        let page_bytes = pragma("page_size")?.cast_unsigned();
+        let free = pragma("freelist_count")?.cast_unsigned();
+        let pages = pragma("page_count")?.cast_unsigned();
+        Ok(StoreSize { bytes: pages * page_bytes, free_bytes: free * page_bytes })
+    }
+
+    /// Bounds the size of the file; a write beyond it fails with [`StoreError::Full`] and changes
+    /// nothing. The limit holds for this connection until it is closed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn set_size_limit(&mut self, bytes: u64) -> Result<(), StoreError> {
+        let page_bytes: i64 =
+            self.shared.connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = (bytes / page_bytes.cast_unsigned().max(1)).clamp(1, u64::from(u32::MAX - 1));
+        let statement = format!("PRAGMA max_page_count = {pages}");
+        self.shared.connection.query_row(&statement, [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Gives unused space at the end of the file back to the system, at most so many bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while another process writes.
+    pub fn give_back_space(&mut self, bytes: u64) -> Result<(), StoreError> {
+        let page_bytes: i64 =
+            self.shared.connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = bytes / page_bytes.cast_unsigned().max(1);
+        let statement = format!("PRAGMA incremental_vacuum({})", pages.min(u64::from(u32::MAX)));
+        Ok(self.shared.connection.execute_batch(&statement)?)
+    }
+
+    /// Looks for damage in the whole file: up to `limit` findings, without values; none is good.
+    /// Takes time in proportion to the size of the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all.
+    pub fn damages(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        let statement = format!("PRAGMA quick_check({limit})");
+        let mut statement = self.shared.connection.prepare(&statement)?;
+        let findings: Vec<String> =
+            statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
+    }
+}
+
+/// The size of a store's main file, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreSize {
+    /// All of it.
+    pub bytes: u64,
+    /// The part that holds nothing and can be used again or given back.
+    pub free_bytes: u64,
+}
+
+impl Reader {
+    /// Begins to read: everything is seen as it was at this moment. Writes fail with
+    /// [`StoreError::ReadOnly`].
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn snapshot(&mut self) -> Result<StoreTransaction<'_>, StoreError> {
+        self.shared.connection.prepare_cached("BEGIN")?.execute([])?;
+        self.shared.begun(false)
+    }
+
+    /// A number that changes when another connection has committed a change.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        self.shared.data_version()
+    }
+
+    /// The schema that this store was opened with.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.shared.schema
+    }
+}
+
+impl Shared {
+    fn new(
+        connection: Connection,
+        schema: Arc<Schema>,
+        options: &OpenOptions,
+    ) -> Result<Self, StoreError> {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        Ok(Self {
+            definitions: definitions(&connection)?,
+            layouts: Layouts::load(&connection)?,
+            connection,
+            schema,
+            path: options.path.clone(),
+        })
+    }
+
+    fn data_version(&self) -> Result<i64, StoreError> {
+        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    /// Another process may have added columns since; what it wrote there must not be lost.
+    fn begun(&mut self, writable: bool) -> Result<StoreTransaction<'_>, StoreError> {
+        let reloaded = definitions(&self.connection).and_then(|now| {
+            if now != self.definitions {
+                inspect_version(&self.connection)?;
+                self.layouts = Layouts::load(&self.connection)?;
+                self.definitions = now;
+            }
+            Ok(())
+        });
+        match reloaded {
+            Ok(()) => Ok(StoreTransaction::new(self, writable)),
+            Err(error) => {
+                // The connection must not stay in a transaction that nobody holds.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+}
+
+fn definitions(connection: &Connection) -> Result<i64, StoreError> {
+    let mut statement = connection.prepare_cached("PRAGMA schema_version")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+fn connect(options: &OpenOptions, create: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+    let connection = match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str())?,
+        None => Connection::open_with_flags(&options.path, flags)?,
+    };
+    connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
+    // Until the file is known to be ours, closing it must not move its log into it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    if options.exclusive {
+        connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
+    }
+    Ok(connection)
+}
+
+/// Finds out what the file is, writing nothing.
+fn inspect(connection: &Connection) -> Result<Found, StoreError> {
+    connection.execute_batch("BEGIN")?;
+    let found = inspect_version(connection);
+    let ended = connection.execute_batch("COMMIT");
+    let found = found?;
+    ended?;
+    Ok(found)
+}
+
+fn inspect_version(connection: &Connection) -> Result<Found, StoreError> {
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application == 0 && version == 0 && objects == 0 {
+        return Ok(Found::Empty);
+    }
+    if application != APPLICATION_ID {
+        return Err(StoreError::NotAStore);
+    }
+    let version = u32::try_from(version).map_err(|_| StoreError::NotAStore)?;
+    if version > LATEST_VERSION {
+        return Err(StoreError::NewerStore { found: version, known: LATEST_VERSION });
+    }
+    Ok(Found::Store { version })
+}
+
+fn configure(connection: &Connection, options: &OpenOptions) -> Result<(), StoreError> {
+    // It takes effect only before the first page is written; it lets space be given back.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let wanted = options.journal.as_str();
+    let statement = format!("PRAGMA journal_mode = {wanted}");
+    let journal: String = connection.query_row(&statement, [], |row| row.get(0))?;
+    if journal != wanted {
+        return Err(StoreError::Journal { wanted });
+    }
+    connection.execute_batch(
+        // `fullfsync` reaches the platter on Apple's systems and means nothing elsewhere.
+        "PRAGMA synchronous = FULL;
+         PRAGMA fullfsync = ON;
+         PRAGMA checkpoint_fullfsync = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -16384;
+         PRAGMA foreign_keys = OFF;
+         PRAGMA trusted_schema = OFF;",
+    )?;
+    connection.query_row("PRAGMA journal_size_limit = 16777216", [], |_| Ok(()))?;
+    Ok(())
+}
+
+/// Runs the missing migrations and lets the tables follow the schema.
+fn prepare_tables(
+    connection: &Connection,
+    schema: &Schema,
+    birth: Birth,
+) -> Result<(), StoreError> {
+    loop {
+        let done = match inspect(connection)? {
+            Found::Empty => 0,
+            Found::Store { version: LATEST_VERSION } => break,
+            Found::Store { version } => version,
+        };
+        in_transaction(connection, || {
+            // Another process may have been faster.
+            let now = match inspect_version(connection)? {
+                Found::Empty => 0,
+                Found::Store { version } => version,
+            };
+            if now == done { migrate(connection, done, birth) } else { Ok(()) }
+        })?;
+    }
+    if !follows(connection, schema)? {
+        in_transaction(connection, || synchronise(connection, schema))?;
+    }
+    Ok(())
+}
+
+/// One step from a version to the next; version 0 is an empty file.
+fn migrate(connection: &Connection, from: u32, birth: Birth) -> Result<(), StoreError> {
+    connection.execute_batch(MIGRATIONS[from as usize])?;
+    if from == 0 {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.execute(
+            "INSERT INTO incarnation (local, incarnation, made_at) VALUES (1, ?1, ?2)",
+            params![incarnation_bytes(birth.incarnation), birth.now.0],
+        )?;
+        connection.execute(
+            "INSERT INTO meta (one, incarnation, profile_id, created_at, durable_through)
+             VALUES (1, 1, 0, ?1, 0)",
+            [birth.now.0],
+        )?;
+        connection.execute("INSERT INTO queue_count VALUES (1, 1, 0, 0, 0, 0, 0, 0)", [])?;
+    }
+    connection.pragma_update(None, "user_version", from + 1)?;
+    Ok(())
+}
+
+fn in_transaction(
+    connection: &Connection,
+    act: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    match act() {
+        Ok(()) => Ok(connection.execute_batch("COMMIT")?),
+        Err(error) => {
+            // When SQLite has rolled back by itself there is nothing left to undo.
+            let _ = connection.execute_batch("ROLLBACK");
+            Err(error)
+        }
+    }
+}
