@@ -126,28 +126,30 @@ fn text_of(value: Option<&Value>) -> Option<&str> {
 /// Adds what was added, removes what was removed, and keeps the members sorted and unique, so that
 /// the order in which two devices are heard does not show.
 fn set(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Merged {
-    let lists = (list_of(old), list_of(new), list_of(current));
-    let (Some(before), Some(wanted), Some(there)) = lists else { return scalar(old, new, current) };
-    if new.is_none() && (current.is_none() || old == current) {
-        return scalar(old, new, current);
+    let [before, wanted, there] = [old, new, current].map(|side| list_of(side).map(members));
+    let (Some(before), Some(wanted)) = (before, wanted) else { return scalar(old, new, current) };
+    if old.is_some() == new.is_some() && before.keys().eq(wanted.keys()) {
+        // Another order of the same members is no change.
+        return Merged { value: current.cloned(), effect: Effect::Unchanged };
     }
-    let [before, wanted, there] = [before, wanted, there].map(members);
+    let Some(there) = there else { return scalar(old, new, current) };
     let kept =
         there.iter().filter(|(text, _)| wanted.contains_key(*text) || !before.contains_key(*text));
     let added = wanted.iter().filter(|(text, _)| !before.contains_key(*text));
     let joined: BTreeMap<&String, &Value> =
         kept.chain(added).map(|(text, item)| (text, *item)).collect();
-    // A member's place in the list means nothing, so the writer's list in another order is still
-    // what the writer wrote.
-    let as_written = joined.keys().copied().eq(wanted.keys());
-    let value = Some(Value::Array(joined.into_values().cloned().collect()));
-    let effect = if value.as_ref() == current {
-        Effect::Unchanged
-    } else if as_written {
-        Effect::Applied
-    } else {
-        Effect::Merged
+    // An empty list and no list are told apart as any other value is: by who changed it.
+    let decides = if old.is_some() == new.is_some() { current } else { new };
+    let is_there = !joined.is_empty() || decides.is_some();
+    // Order and doubles mean nothing, so a list with the same members is the same value.
+    let same_as = |side: Option<&Value>, members: &BTreeMap<String, &Value>| {
+        side.is_some() == is_there && joined.keys().copied().eq(members.keys())
     };
+    if same_as(current, &there) {
+        return Merged { value: current.cloned(), effect: Effect::Unchanged };
+    }
+    let effect = if same_as(new, &wanted) { Effect::Applied } else { Effect::Merged };
+    let value = is_there.then(|| Value::Array(joined.into_values().cloned().collect()));
     Merged { value, effect }
 }
 
