@@ -46,12 +46,12 @@ pub fn hash_operation(frozen: &[u8]) -> [u8; 16] {
 /// The rejection to answer, with the operation's counter where it could be read at all.
 pub fn decode_operation(raw: &RawValue) -> Result<WireOperation, (Option<Counter>, Rejection)> {
     #[derive(Deserialize)]
-    struct OnlyId {
-        id: Counter,
+    struct OnlyCounter {
+        counter: Counter,
     }
     let text = raw.get();
     let reject = |code, message: String| {
-        let id = serde_json::from_str::<OnlyId>(text).ok().map(|only| only.id);
+        let id = serde_json::from_str::<OnlyCounter>(text).ok().map(|only| only.counter);
         (id, Rejection { code, message })
     };
     if text.len() > limits::OPERATION_BYTES_MAX {

@@ -79,7 +79,7 @@ pub struct PullResponse {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The entity.
-    #[serde(flatten)]
+    #[serde(rename = "entity")]
     pub key: EntityKey,
     /// Its version.
     pub version: Version,
@@ -102,6 +102,7 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettledOperation {
     /// The counter that it had on the wire.
+    #[serde(rename = "counter")]
     pub id: Counter,
     /// How it ended.
     pub outcome: Outcome,

@@ -54,7 +54,9 @@ impl fmt::Debug for PushRequest {
 /// One operation on the wire. It may cover several operations of the device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WireOperation {
-    /// The counter of the newest operation that it carries.
+    /// The counter of the newest operation that it carries; `counter` on the wire, where `id` is
+    /// the entity's.
+    #[serde(rename = "counter")]
     pub id: Counter,
     /// The counters of the older operations that it carries as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -65,7 +67,7 @@ pub struct WireOperation {
     /// What it does.
     pub kind: Kind,
     /// To which entity.
-    #[serde(flatten)]
+    #[serde(rename = "entity")]
     pub key: EntityKey,
     /// The version on which it was made. For a create, zero, or the version of the deletion that
     /// it undoes.
@@ -110,6 +112,7 @@ pub enum FieldOutcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OperationAnswer {
     /// The counter that the operation has on the wire.
+    #[serde(rename = "counter")]
     pub id: Counter,
     /// How it ended.
     pub outcome: Outcome,
