@@ -79,7 +79,7 @@ pub struct PullResponse {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The entity.
-    #[serde(rename = "entity")]
+    #[serde(flatten)]
     pub key: EntityKey,
     /// Its version.
     pub version: Version,

@@ -67,7 +67,7 @@ pub struct WireOperation {
     /// What it does.
     pub kind: Kind,
     /// To which entity.
-    #[serde(rename = "entity")]
+    #[serde(flatten)]
     pub key: EntityKey,
     /// The version on which it was made. For a create, zero, or the version of the deletion that
     /// it undoes.
