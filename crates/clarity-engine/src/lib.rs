@@ -1,1 +1,253 @@
-//! Placeholder.
+//! The sync engine of a device: a deterministic state machine over the local store.
+//!
+//! The driver opens a transaction, calls [`Engine::handle`] with one or many events, commits, and
+//! only then carries out the effects. So nothing is acknowledged before it is durable, many
+//! callers share one commit, and the engine keeps no state that the store does not have. Time and
+//! randomness are passed in.
+//!
+//! ```text
+//!  app ──write──▶ operation: ready ──frozen, sent──▶ in flight ──named in an answer──▶ ended
+//!                    ▲   │                              │
+//!     parent accepted│   │lane held                     ├─ conflict ──▶ conflicted ─resolved─▶ ended
+//!     lane freed     │   ▼                              ├─ rejected ──▶ failed ─retry/discard▶ ended
+//!                  blocked                              ├─ poison ────▶ set aside ─6 h─▶ ready
+//!                                                       └─ no answer ─▶ ready, same bytes, same id
+//! ```
+//!
+//! *Architecture Invariant:* no I/O but through the store's transaction, no clock, no randomness
+//! of its own, and no state between two calls.
+
+mod conflict;
+mod context;
+mod drive;
+mod error;
+mod event;
+mod history;
+mod identity;
+mod import;
+mod inbox;
+mod lane;
+mod poison;
+mod pull;
+mod push;
+mod schedule;
+mod settle;
+mod status;
+mod view;
+mod write;
+
+use clarity_model::{EntityId, LocalTime};
+use clarity_protocol::SchemaStamp;
+use clarity_store::{StoreError, StoreTransaction};
+
+pub use clarity_protocol as protocol;
+pub use clarity_store as store;
+pub use conflict::{ConflictField, ConflictId, ConflictInfo, ConflictMark, DeletedBy, Resolution};
+pub use context::Entropy;
+pub use error::{EngineError, WriteError};
+pub use event::{
+    Changes, Effect, Event, Handled, ImportSample, Imported, Request, Response, TokenResult, Write,
+    Written,
+};
+pub use history::HISTORY_KEPT_MS;
+pub use schedule::{
+    ATTEMPTS_PER_HOUR_MAX, BACKOFF_BASE_MS, BACKOFF_CAP_MS, BACKOFF_EARLY_CAP_MS, BACKOFF_EARLY_MS,
+    PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,
+    SET_ASIDE_RETRY_MS, WhoActs,
+};
+pub use status::{Attention, Flow, Progress, Stalled, Status};
+
+use context::{Context, Noted};
+use schedule::Schedule;
+
+/// The name under which the schedule is kept in the store.
+const SCHEDULE: &str = "schedule";
+
+/// What a process does with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It holds the store's lock: it sends, receives and writes.
+    Drain,
+    /// Another process may hold the lock: it reads and writes, and sends nothing.
+    Write,
+}
+
+/// The engine. It holds nothing but what the schema says of itself.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    stamp: SchemaStamp,
+}
+
+impl Engine {
+    /// An engine for stores of this schema.
+    #[must_use]
+    pub fn new(schema: &clarity_model::Schema) -> Self {
+        Self { stamp: SchemaStamp { version: schema.version, hash: schema.hash() } }
+    }
+
+    /// Takes in events. The results of writes and the effects are in the order of the events.
+    ///
+    /// The caller commits the transaction before it tells anybody of a result or carries out an
+    /// effect. A write that is refused leaves nothing behind and does not disturb the others.
+    ///
+    /// # Errors
+    /// When the store fails; the caller rolls the transaction back, and nothing has happened.
+    pub fn handle(
+        &self,
+        tx: &mut StoreTransaction<'_>,
+        events: Vec<Event>,
+        now: LocalTime,
+        entropy: &mut dyn Entropy,
+        role: Role,
+    ) -> Result<Handled, EngineError> {
+        let mut noted = Noted::default();
+        let mut handled = Handled::default();
+        let mut context = Context { tx, now, entropy, noted: &mut noted };
+        let before: Schedule = match role {
+            Role::Drain => context.tx.state(SCHEDULE)?.unwrap_or_default(),
+            Role::Write => Schedule::default(),
+        };
+        let mut schedule = before.clone();
+        for event in events {
+            self.step(&mut context, &mut schedule, event, &mut handled)?;
+        }
+        if role == Role::Drain {
+            handled.effects.extend(drive::drive(&mut context, &mut schedule, &self.stamp)?);
+            if schedule != before {
+                context.tx.put_state(SCHEDULE, &schedule)?;
+            }
+        }
+        handled.effects.extend(noted.into_changes().map(Effect::Publish));
+        Ok(handled)
+    }
+
+    /// Takes in events that change when to send, without sending: for a process that does not
+    /// drain, such as one in which a person signs in.
+    ///
+    /// # Errors
+    /// As [`Engine::handle`].
+    pub fn note(
+        &self,
+        tx: &mut StoreTransaction<'_>,
+        events: Vec<Event>,
+        now: LocalTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), EngineError> {
+        let mut noted = Noted::default();
+        let mut handled = Handled::default();
+        let mut context = Context { tx, now, entropy, noted: &mut noted };
+        let mut schedule: Schedule = context.tx.state(SCHEDULE)?.unwrap_or_default();
+        for event in events {
+            self.step(&mut context, &mut schedule, event, &mut handled)?;
+        }
+        Ok(context.tx.put_state(SCHEDULE, &schedule)?)
+    }
+
+    fn step(
+        &self,
+        context: &mut Context<'_, '_>,
+        schedule: &mut Schedule,
+        event: Event,
+        handled: &mut Handled,
+    ) -> Result<(), EngineError> {
+        let now = context.now;
+        match event {
+            Event::Write(write) => match write::apply(context, write) {
+                // A full disk or a failing one is the transaction's end, not this write's.
+                Err(WriteError::Store(error)) => return Err(error.into()),
+                result => handled.written.push(result),
+            },
+            Event::RequestFinished { request, result } => {
+                handled.effects.extend(drive::finished(context, schedule, request, result)?);
+            }
+            Event::TokenResult(result) => drive::token_result(context, schedule, result)?,
+            Event::Started => drive::started(context, schedule)?,
+            Event::NetworkChanged { online: true } => {
+                schedule.pauses.remove(&Pause::Offline);
+                schedule.pull_wanted = true;
+                schedule.hurry(now);
+            }
+            Event::NetworkChanged { online: false } => {
+                let class = clarity_protocol::FailureClass::Offline;
+                schedule.failed(class, "there is no network", None, now, context.entropy);
+                context.noted.status = true;
+            }
+            Event::PushReceived(hint) => {
+                schedule.pull_wanted = true;
+                if hint.kind == clarity_protocol::HintKind::Urgent {
+                    schedule.hurry(now);
+                }
+            }
+            Event::Foreground | Event::SyncNow => {
+                schedule.pull_wanted = true;
+                schedule.refusals = 0;
+                schedule.hurry(now);
+            }
+            Event::Pause { until } => {
+                schedule.pause(Pause::UserPaused, now, "paused on this device");
+                if let Some(pause) = schedule.pauses.get_mut(&Pause::UserPaused) {
+                    pause.until = until;
+                }
+                context.noted.status = true;
+            }
+            Event::Resume => {
+                schedule.pauses.remove(&Pause::UserPaused);
+                schedule.hurry(now);
+                context.noted.status = true;
+            }
+            Event::StoreChanged | Event::Timer => {}
+        }
+        Ok(())
+    }
+
+    /// Where the sync stands.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn status(&self, tx: &StoreTransaction<'_>) -> Result<Status, StoreError> {
+        let schedule: Schedule = tx.state(SCHEDULE)?.unwrap_or_default();
+        status::status(tx, &schedule)
+    }
+
+    /// The open conflicts, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn conflicts(
+        &self,
+        tx: &StoreTransaction<'_>,
+        after: Option<ConflictId>,
+        limit: usize,
+    ) -> Result<Vec<ConflictInfo>, StoreError> {
+        let records = tx.conflicts(after.map_or(0, |id| id.0), limit)?;
+        Ok(records.into_iter().filter_map(conflict::info).collect())
+    }
+
+    /// One open conflict.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn conflict(
+        &self,
+        tx: &StoreTransaction<'_>,
+        id: ConflictId,
+    ) -> Result<Option<ConflictInfo>, StoreError> {
+        Ok(tx.conflict(id.0)?.and_then(conflict::info))
+    }
+}
+
+/// A new entity id: a UUIDv7 of the time and 74 random bits, so that ids made one after the other
+/// lie side by side in the store.
+#[must_use]
+pub fn new_entity_id(now: LocalTime, entropy: &mut dyn Entropy) -> EntityId {
+    let random = entropy.next_u128().to_be_bytes();
+    let mut ten = [0; 10];
+    ten.copy_from_slice(&random[..10]);
+    let millis = u64::try_from(now.0).unwrap_or(0);
+    let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &ten).into_uuid();
+    match EntityId::new(uuid.hyphenated().to_string()) {
+        Ok(id) => id,
+        // A hyphenated UUID is always a valid id.
+        Err(error) => unreachable!("{error}"),
+    }
+}

@@ -91,6 +91,10 @@ pub fn fold(schema: &TypeSchema, confirmed: Confirmed<'_>, operations: &[FoldOpe
     };
     let mut effects = Vec::with_capacity(operations.len());
     for operation in operations {
+        if operation.kind == Kind::Update && operation.changes.is_empty() {
+            effects.push(plain(operation, Effect::Unchanged));
+            continue;
+        }
         let step = match (&mut view, operation.kind) {
             (Some(fields), Kind::Create | Kind::Update) => edit(schema, fields, operation),
             (Some(_), Kind::Delete) => delete(schema, &mut view, operation),

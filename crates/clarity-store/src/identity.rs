@@ -31,7 +31,7 @@ pub struct Meta {
 }
 
 /// How to sign in. `Debug` hides everything but whether there is something.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The server's address.
     pub server: String,

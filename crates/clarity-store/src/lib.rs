@@ -19,6 +19,7 @@ mod error;
 mod identity;
 mod inbox;
 mod layout;
+mod lineage;
 #[cfg(not(target_arch = "wasm32"))]
 mod lock;
 mod named;

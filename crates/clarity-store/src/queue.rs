@@ -341,7 +341,7 @@ impl StoreTransaction<'_> {
         Ok(new)
     }
 
-    /// The smallest counter that still goes out by itself: ready, blocked, in flight or set aside.
+    /// The smallest counter that may still go out under its own name: everything but what failed.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -351,7 +351,8 @@ impl StoreTransaction<'_> {
                 SELECT min(counter) AS counter FROM operation WHERE state = 0
                 UNION ALL SELECT min(counter) FROM operation WHERE state = 1
                 UNION ALL SELECT min(counter) FROM operation WHERE state = 2
-                UNION ALL SELECT min(counter) FROM operation WHERE state = 3)";
+                UNION ALL SELECT min(counter) FROM operation WHERE state = 3
+                UNION ALL SELECT min(counter) FROM operation WHERE state = 5)";
         let found = self.read_one(SELECT, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
         Ok(found.flatten().map(|counter| Counter(counter.cast_unsigned())))
     }

@@ -1,0 +1,342 @@
+//! What to send next, and what a finished request means.
+
+use std::collections::BTreeSet;
+
+use clarity_model::{Counter, limits};
+use clarity_protocol::{Failure, FailureClass, SchemaStamp};
+use clarity_store::{OperationState, RequestId, StoreError};
+
+use crate::context::Context;
+use crate::event::{Effect, Request, Response, TokenResult};
+use crate::schedule::{
+    InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect, Suspicion,
+};
+use crate::{identity, poison, pull, push, settle};
+
+/// Sends what can be sent now, and says when to look again.
+pub(crate) fn drive(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    stamp: &SchemaStamp,
+) -> Result<Vec<Effect>, StoreError> {
+    let mut effects = Vec::new();
+    wake(context, schedule)?;
+    if !schedule.is_held() && !schedule.refreshing {
+        if schedule.failing_since.is_some() {
+            probe(context, schedule, stamp, &mut effects)?;
+        } else {
+            fill(context, schedule, stamp, &mut effects)?;
+        }
+    }
+    let set_aside = poison::next_retry(context)?;
+    if let Some(at) = schedule.wake_at(set_aside) {
+        effects.push(Effect::WakeAt(at));
+    }
+    Ok(effects)
+}
+
+/// Ends what time has ended.
+fn wake(context: &mut Context<'_, '_>, schedule: &mut Schedule) -> Result<(), StoreError> {
+    schedule.tame_clock(context.now);
+    let paused_until = schedule.pauses.get(&Pause::UserPaused).and_then(|pause| pause.until);
+    if paused_until.is_some_and(|until| until <= context.now) {
+        schedule.pauses.remove(&Pause::UserPaused);
+    }
+    if schedule.next_pull.is_none_or(|next| next <= context.now) {
+        schedule.pull_wanted = true;
+        schedule.next_pull = Some(context.now.plus_ms(interval_with_jitter(context)));
+    }
+    poison::wake(context)
+}
+
+/// 15 minutes, up to a tenth less, so that devices do not all come at once.
+fn interval_with_jitter(context: &mut Context<'_, '_>) -> i64 {
+    let jitter = context.entropy.below(PULL_INTERVAL_MS / 10);
+    i64::try_from(PULL_INTERVAL_MS - jitter).unwrap_or(i64::MAX)
+}
+
+/// While failing, one request at a time, each after its backoff. Pull and push take turns, so that
+/// neither can keep the other from showing that the server is well.
+fn probe(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    stamp: &SchemaStamp,
+    effects: &mut Vec<Effect>,
+) -> Result<(), StoreError> {
+    if !schedule.in_flight.is_empty() || !schedule.may_probe(context.now) {
+        return Ok(());
+    }
+    let with_pull = schedule.probe_with_pull || schedule.resync;
+    schedule.probe_with_pull = !schedule.probe_with_pull;
+    let sent = !with_pull && send_push(context, schedule, stamp, effects, true)?;
+    if !sent {
+        send_pull(context, schedule, effects)?;
+    }
+    schedule.attempts.push(context.now);
+    Ok(())
+}
+
+fn fill(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    stamp: &SchemaStamp,
+    effects: &mut Vec<Effect>,
+) -> Result<(), StoreError> {
+    if schedule.pull_wanted && !schedule.pull_in_flight() {
+        send_pull(context, schedule, effects)?;
+    }
+    // After a reset of the server, what it has now must be known before anything is laid on it.
+    while !schedule.resync && schedule.in_flight.len() < REQUESTS_IN_FLIGHT_MAX {
+        if !send_push(context, schedule, stamp, effects, false)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn send_pull(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    effects: &mut Vec<Effect>,
+) -> Result<(), StoreError> {
+    let request = schedule.allocate();
+    schedule.in_flight.push(InFlight { id: request, push: false, suspect: None });
+    effects.push(Effect::Send { request, body: Request::Pull(pull::build(context)?) });
+    context.noted.status = true;
+    Ok(())
+}
+
+/// Sends one push, if there is something to push. A suspect group goes alone, and only after
+/// something else has succeeded since it failed, unless this is a probe.
+fn send_push(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    stamp: &SchemaStamp,
+    effects: &mut Vec<Effect>,
+    is_probe: bool,
+) -> Result<bool, StoreError> {
+    let request = schedule.allocate();
+    let successes = schedule.successes;
+    let ready = |suspect: &Suspect| {
+        let suspicion = suspect.suspicion;
+        is_probe || suspicion.failures == 0 || successes > suspicion.successes_at
+    };
+    while let Some(position) = schedule.suspects.iter().position(ready) {
+        let suspect = schedule.suspects.remove(position);
+        if let Some(built) = push::rebuild(context, request, &suspect.carriers, stamp)? {
+            let suspect = Some(suspect.suspicion);
+            schedule.in_flight.push(InFlight { id: request, push: true, suspect });
+            effects.push(Effect::Send { request, body: Request::Push(built) });
+            return Ok(true);
+        }
+    }
+    // While a push is on its way, the next one waits to be worth it.
+    let counts = context.tx.queue_counts()?;
+    let worth = !schedule.push_in_flight()
+        || counts.ready >= u64::try_from(limits::PUSH_OPERATIONS_MAX).unwrap_or(u64::MAX);
+    if counts.ready == 0 || !worth {
+        return Ok(false);
+    }
+    let suspects: BTreeSet<Counter> =
+        schedule.suspects.iter().flat_map(|suspect| suspect.carriers.iter().copied()).collect();
+    let Some(built) = push::build(context, request, &suspects, stamp)? else { return Ok(false) };
+    schedule.in_flight.push(InFlight { id: request, push: true, suspect: None });
+    schedule.progress.sent(counts.ready + counts.in_flight);
+    effects.push(Effect::Send { request, body: Request::Push(built) });
+    Ok(true)
+}
+
+/// A request has ended. An answer to a request that this life of the driver does not know of is
+/// ignored: what it carried is sent again and answered again.
+pub(crate) fn finished(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    request: RequestId,
+    result: Result<Response, Failure>,
+) -> Result<Vec<Effect>, StoreError> {
+    let Some(in_flight) = schedule.take(request) else { return Ok(Vec::new()) };
+    context.noted.status = true;
+    match result {
+        Ok(Response::Push(response)) if in_flight.push => {
+            succeeded(context, schedule)?;
+            if identity::meet_epoch(context, response.epoch)? {
+                settle::answers(context, response)?;
+            } else {
+                identity::reset(context, schedule)?;
+            }
+            // What the answer did not name stays in the queue and is sent again.
+            context.tx.release(request)?;
+            let counts = context.tx.queue_counts()?;
+            schedule.progress.left(counts.ready + counts.in_flight);
+            Ok(Vec::new())
+        }
+        Ok(Response::Pull(response)) if !in_flight.push => {
+            succeeded(context, schedule)?;
+            pull::page(context, schedule, response)?;
+            if !schedule.pull_wanted {
+                schedule.last_pull = Some(context.now);
+                let next = context.now.plus_ms(interval_with_jitter(context));
+                schedule.next_pull = Some(next);
+            }
+            Ok(Vec::new())
+        }
+        Ok(_) => {
+            let failure =
+                Failure::new(FailureClass::Transient, "the answer belongs to another question");
+            failed(context, schedule, &in_flight, &failure)
+        }
+        Err(failure) => failed(context, schedule, &in_flight, &failure),
+    }
+}
+
+fn succeeded(context: &mut Context<'_, '_>, schedule: &mut Schedule) -> Result<(), StoreError> {
+    schedule.succeeded(context.now);
+    context.tx.add_metric("requests_succeeded", 1)
+}
+
+fn failed(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    in_flight: &InFlight,
+    failure: &Failure,
+) -> Result<Vec<Effect>, StoreError> {
+    let carriers = if in_flight.push { poison::carriers(context, in_flight.id)? } else { vec![] };
+    context.tx.release(in_flight.id)?;
+    context.tx.add_metric("requests_failed", 1)?;
+    if !in_flight.push {
+        schedule.pull_wanted = true;
+    }
+    if let (Some(suspicion), false) = (in_flight.suspect, is_about_content(failure.class)) {
+        poison::back(schedule, &carriers, suspicion);
+    }
+    match failure.class {
+        FailureClass::Auth => Ok(token_refused(context, schedule, &failure.message)),
+        FailureClass::AccessRemoved => {
+            schedule.pause(Pause::AccessRemoved, context.now, &failure.message);
+            Ok(Vec::new())
+        }
+        FailureClass::Reset => {
+            identity::reset(context, schedule)?;
+            note_failure(context, schedule, failure);
+            Ok(Vec::new())
+        }
+        FailureClass::TooLarge | FailureClass::BadRequest if in_flight.push => {
+            poison::refused(context, schedule, &carriers, failure)?;
+            Ok(Vec::new())
+        }
+        FailureClass::Transient | FailureClass::Unreachable if in_flight.push => {
+            poison::suspect(context, schedule, carriers, in_flight.suspect, failure)?;
+            note_failure(context, schedule, failure);
+            Ok(Vec::new())
+        }
+        _ => {
+            note_failure(context, schedule, failure);
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Whether a failure may be about what the request carried.
+fn is_about_content(class: FailureClass) -> bool {
+    matches!(
+        class,
+        FailureClass::Transient
+            | FailureClass::Unreachable
+            | FailureClass::TooLarge
+            | FailureClass::BadRequest
+    )
+}
+
+fn note_failure(context: &mut Context<'_, '_>, schedule: &mut Schedule, failure: &Failure) {
+    let Failure { class, retry_after_ms, message, .. } = failure;
+    schedule.failed(*class, message, *retry_after_ms, context.now, context.entropy);
+}
+
+/// The access token was refused: one refresh for everything that waits. A new token that is
+/// refused as well is for a person to look at.
+fn token_refused(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    message: &str,
+) -> Vec<Effect> {
+    if schedule.refreshing {
+        return Vec::new();
+    }
+    schedule.refusals += 1;
+    if schedule.refusals > 2 {
+        schedule.pause(Pause::AuthRequired, context.now, message);
+        return Vec::new();
+    }
+    schedule.refreshing = true;
+    vec![Effect::RefreshToken]
+}
+
+/// A token refresh or a sign-in has ended.
+pub(crate) fn token_result(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    result: TokenResult,
+) -> Result<(), StoreError> {
+    let asked = std::mem::take(&mut schedule.refreshing);
+    context.noted.status = true;
+    match result {
+        TokenResult::Renewed(tokens) => {
+            let before = context.tx.credentials()?;
+            let expires_in = i64::try_from(tokens.access_expires_in_ms).unwrap_or(i64::MAX);
+            let mut credentials = before.unwrap_or_default();
+            credentials.access_token = Some(tokens.access_token);
+            credentials.access_expires_at = Some(context.now.plus_ms(expires_in));
+            credentials.refresh_token = Some(tokens.refresh_token);
+            context.tx.put_credentials(&credentials)?;
+            context.tx.bind_account(&tokens.account_id, &tokens.device_id)?;
+            schedule.pauses.remove(&Pause::AuthRequired);
+            schedule.pauses.remove(&Pause::AccessRemoved);
+            if !asked {
+                schedule.refusals = 0;
+                schedule.pull_wanted = true;
+            }
+            schedule.hurry(context.now);
+        }
+        TokenResult::Refused => {
+            let message = "please sign in again; everything is kept on this device";
+            schedule.pause(Pause::AuthRequired, context.now, message);
+        }
+        TokenResult::Failed(failure) => note_failure(context, schedule, &failure),
+    }
+    Ok(())
+}
+
+/// The driver begins: nothing is on its way any more.
+pub(crate) fn started(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
+    context.tx.release_all_in_flight()?;
+    schedule.in_flight.clear();
+    schedule.refreshing = false;
+    schedule.pull_wanted = true;
+    context.noted.status = true;
+    // A wait is not made longer by time that passed while nothing ran.
+    schedule.tame_clock(context.now);
+    let in_suspects = |state: OperationState| state == OperationState::Ready;
+    let mut kept = Vec::new();
+    for mut suspect in std::mem::take(&mut schedule.suspects) {
+        let mut carriers = Vec::new();
+        for carrier in suspect.carriers {
+            if context.tx.operation(carrier)?.is_some_and(|there| in_suspects(there.state)) {
+                carriers.push(carrier);
+            }
+        }
+        suspect.carriers = carriers;
+        if !suspect.carriers.is_empty() {
+            kept.push(suspect);
+        }
+    }
+    schedule.suspects = kept;
+    Ok(())
+}
+
+/// A suspicion against operations that failed for the first time.
+pub(crate) fn first_suspicion(schedule: &Schedule) -> Suspicion {
+    Suspicion { failures: 1, successes_at: schedule.successes }
+}

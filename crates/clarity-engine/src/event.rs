@@ -1,0 +1,252 @@
+//! What goes into the engine and what comes out of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clarity_model::{Counter, EntityKey, EntityType, Fields, LocalTime, ReadVersion};
+use clarity_protocol::{
+    Failure, Hint, PullRequest, PullResponse, PushRequest, PushResponse, Tokens,
+};
+use clarity_store::RequestId;
+use serde_json::Value;
+
+use crate::conflict::{ConflictId, ConflictMark, Resolution};
+use crate::error::WriteError;
+
+/// Something that happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The driver begins to drain this store: requests of an earlier life are forgotten, and what
+    /// they carried is sent again under the same ids.
+    Started,
+    /// An app writes.
+    Write(Write),
+    /// A request that an [`Effect::Send`] asked for has ended, one way or another.
+    RequestFinished {
+        /// The request.
+        request: RequestId,
+        /// Its answer.
+        result: Result<Response, Failure>,
+    },
+    /// A token refresh that an [`Effect::RefreshToken`] asked for has ended, or a person signed in.
+    TokenResult(TokenResult),
+    /// The platform believes that the network came or went. A hint: only answers are the truth.
+    NetworkChanged {
+        /// Whether there is a network.
+        online: bool,
+    },
+    /// The time of an [`Effect::WakeAt`] has come.
+    Timer,
+    /// A silent push arrived.
+    PushReceived(Hint),
+    /// The app came to the foreground.
+    Foreground,
+    /// A person asks to synchronise now: a waiting backoff is cut short.
+    SyncNow,
+    /// A person pauses synchronisation.
+    Pause {
+        /// When it goes on by itself; absent for until it is resumed.
+        until: Option<LocalTime>,
+    },
+    /// A person resumes it.
+    Resume,
+    /// Another process wrote into the store.
+    StoreChanged,
+}
+
+/// How a token refresh or a sign-in ended.
+#[derive(Debug)]
+pub enum TokenResult {
+    /// There are new tokens; they are stored before they are used.
+    Renewed(Tokens),
+    /// The server did not accept the refresh token: only a person can sign in again.
+    Refused,
+    /// The question got no answer of ours; the old token stays valid.
+    Failed(Failure),
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub enum Response {
+    /// To a push.
+    Push(PushResponse),
+    /// To a pull.
+    Pull(PullResponse),
+}
+
+/// What a request asks.
+#[derive(Debug)]
+pub enum Request {
+    /// To apply operations.
+    Push(PushRequest),
+    /// For the next page of changes.
+    Pull(PullRequest),
+}
+
+/// Something to do after the transaction has been committed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Send a request; whatever happens, say so with [`Event::RequestFinished`].
+    Send {
+        /// Its id on this device.
+        request: RequestId,
+        /// What it asks.
+        body: Request,
+    },
+    /// Ask for new tokens once, and say so with [`Event::TokenResult`].
+    RefreshToken,
+    /// Send [`Event::Timer`] at this time. Replaces the time asked for before.
+    WakeAt(LocalTime),
+    /// Tell whoever watches.
+    Publish(Changes),
+}
+
+/// What changed in a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// The entities whose view changed; with more than [`Changes::KEYS_MAX`] only their types.
+    pub entities: Vec<EntityKey>,
+    /// The types with changed entities.
+    pub types: Vec<EntityType>,
+    /// Operations that ended, with how.
+    pub ended: Vec<(Counter, clarity_store::EndedAs)>,
+    /// Whether status, queue, conflicts or progress may have changed.
+    pub status: bool,
+}
+
+impl Changes {
+    /// Most single entities that one publication names.
+    pub const KEYS_MAX: usize = 1_000;
+}
+
+/// A local write. Its result comes back from the same call, before anything is sent.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Write {
+    /// Makes an entity; on one that was deleted it is an undelete.
+    Create {
+        /// Its key; see [`crate::new_entity_id`].
+        key: EntityKey,
+        /// Its fields.
+        fields: Fields,
+        /// Operations that must have been accepted before this one is sent.
+        parents: Vec<Counter>,
+    },
+    /// Changes some fields.
+    Update {
+        /// The entity.
+        key: EntityKey,
+        /// The fields with their new values; absent removes the field.
+        changes: BTreeMap<String, Option<Value>>,
+        /// What the writer saw; absent writes over the latest value, whatever it is.
+        seen: Option<ReadVersion>,
+    },
+    /// Deletes an entity.
+    Delete {
+        /// The entity.
+        key: EntityKey,
+        /// What the writer saw; absent deletes the latest, whatever it is.
+        seen: Option<ReadVersion>,
+    },
+    /// Several creates, updates and deletes.
+    Batch {
+        /// Whether they stand or fall together at the server. Here they always do.
+        atomic: bool,
+        /// The writes.
+        writes: Vec<Write>,
+    },
+    /// Samples of a health source, by stable ids: what is there already changes nothing.
+    Import {
+        /// The stable id of what is imported, the same when it is imported again.
+        import_id: i64,
+        /// The samples.
+        samples: Vec<ImportSample>,
+    },
+    /// Takes back an operation that has not been sent.
+    Rollback {
+        /// The operation.
+        operation: Counter,
+    },
+    /// Sends a failed operation again, as a new one.
+    Retry {
+        /// The operation.
+        operation: Counter,
+    },
+    /// Gives up a failed operation; what is lost is kept in history.
+    Discard {
+        /// The operation.
+        operation: Counter,
+    },
+    /// Settles a conflict.
+    Resolve {
+        /// The conflict.
+        conflict: ConflictId,
+        /// What the person saw; if either side moved since, the write is refused.
+        mark: ConflictMark,
+        /// What the person chose.
+        resolution: Resolution,
+    },
+}
+
+/// One sample of a health source.
+#[derive(Clone)]
+pub struct ImportSample {
+    /// The entity, by what the sample measures, when and with what.
+    pub key: EntityKey,
+    /// The id to use when this import already holds another value under [`Self::key`].
+    pub sibling: EntityKey,
+    /// Its fields.
+    pub fields: Fields,
+}
+
+impl fmt::Debug for ImportSample {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ImportSample").field("fields", &self.fields).finish_non_exhaustive()
+    }
+}
+
+/// What a write did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// The operations that it queued, in order; none when there was nothing to change.
+    pub operations: Vec<Counter>,
+    /// For an import: what became of the samples.
+    pub imported: Imported,
+}
+
+/// What became of imported samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Imported {
+    /// Made.
+    pub new: u64,
+    /// There with another value, now updated.
+    pub changed: u64,
+    /// There already.
+    pub duplicate: u64,
+    /// Left out because the person deleted them here.
+    pub deleted_before: u64,
+    /// Left out because the entity would be larger than the limit or is otherwise not allowed.
+    pub invalid: u64,
+}
+
+impl Imported {
+    /// Adds another batch's numbers.
+    pub fn add(&mut self, other: Self) {
+        self.new += other.new;
+        self.changed += other.changed;
+        self.duplicate += other.duplicate;
+        self.deleted_before += other.deleted_before;
+        self.invalid += other.invalid;
+    }
+}
+
+/// What a call of the engine gave.
+#[derive(Debug, Default)]
+pub struct Handled {
+    /// One result for each [`Event::Write`], in order.
+    pub written: Vec<Result<Written, WriteError>>,
+    /// What to do after the commit.
+    pub effects: Vec<Effect>,
+}

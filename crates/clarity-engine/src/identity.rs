@@ -1,0 +1,55 @@
+//! What happens when this store turns out to be a copy of another, or the server of itself.
+
+use clarity_model::{Epoch, Incarnation};
+use clarity_store::{QueuedOperation, StoreError};
+
+use crate::context::Context;
+use crate::schedule::Schedule;
+
+/// The server knows this operation's id with other bytes: this store was copied. It takes a new
+/// incarnation, and everything that was never sent, and this operation, travels under it.
+pub(crate) fn renumber(
+    context: &mut Context<'_, '_>,
+    operation: &QueuedOperation,
+) -> Result<(), StoreError> {
+    if context.tx.meta()?.incarnation == operation.incarnation {
+        let fresh = Incarnation(context.entropy.next_u128());
+        context.tx.new_incarnation(fresh, context.now)?;
+        context.tx.reidentify_unsent()?;
+    }
+    for counter in context.tx.carried_by(operation.counter)? {
+        context.tx.thaw(counter)?;
+    }
+    context.noted.status = true;
+    Ok(())
+}
+
+/// The server's database began a new life: everything is read again before anything is sent, and
+/// what waits here keeps waiting.
+pub(crate) fn reset(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
+    context.tx.set_epoch(None)?;
+    for mut part in context.tx.cursor_parts()? {
+        context.tx.clear_stage(part.part)?;
+        part.cursor = None;
+        part.caught_up = false;
+        context.tx.put_cursor_part(&part)?;
+    }
+    schedule.resync = true;
+    schedule.pull_wanted = true;
+    context.noted.status = true;
+    Ok(())
+}
+
+/// Takes note of the server's epoch. Returns whether it is the one that was known, or the first.
+pub(crate) fn meet_epoch(context: &mut Context<'_, '_>, epoch: Epoch) -> Result<bool, StoreError> {
+    match context.tx.meta()?.epoch {
+        Some(known) => Ok(known == epoch),
+        None => {
+            context.tx.set_epoch(Some(epoch))?;
+            Ok(true)
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Failed operations: retry, discard, and the rollback of what was not sent.
+
+use std::collections::BTreeMap;
+
+use clarity_model::{Counter, EntityKey, Kind};
+use clarity_store::{Ended, EndedAs, NewOperation, OperationState, QueuedOperation};
+
+use crate::context::Context;
+use crate::error::WriteError;
+use crate::event::Written;
+use crate::history::{Cause, Lost, remember};
+use crate::lane;
+use crate::view;
+
+/// Takes back one operation that was never sent, while later ones of the entity stay.
+pub(crate) fn rollback(
+    context: &mut Context<'_, '_>,
+    counter: Counter,
+) -> Result<Written, WriteError> {
+    let operation = find(context, counter)?;
+    let members = together(context, &operation)?;
+    for member in &members {
+        if member.first_sent_at.is_some() && member.state != OperationState::Failed {
+            return Err(WriteError::AlreadySent(member.counter));
+        }
+        check_dependents(context, member, &members)?;
+    }
+    give_up(context, &members, Cause::RolledBack)?;
+    Ok(Written::default())
+}
+
+/// Gives up a failed operation. What it wanted is kept in history for 30 days.
+pub(crate) fn discard(
+    context: &mut Context<'_, '_>,
+    counter: Counter,
+) -> Result<Written, WriteError> {
+    let operation = failed(context, counter)?;
+    let members = together(context, &operation)?;
+    for member in &members {
+        check_dependents(context, member, &members)?;
+    }
+    give_up(context, &members, Cause::Discarded)?;
+    Ok(Written::default())
+}
+
+/// Sends a failed operation again, as a new one: the old id has its answer for ever.
+pub(crate) fn retry(
+    context: &mut Context<'_, '_>,
+    counter: Counter,
+) -> Result<Written, WriteError> {
+    let operation = failed(context, counter)?;
+    let members = together(context, &operation)?;
+    let mut operations = Vec::new();
+    let mut batches = BTreeMap::new();
+    for member in members {
+        operations.extend(renew(context, &member, &mut batches)?);
+    }
+    Ok(Written { operations, ..Written::default() })
+}
+
+/// Gives the operations of a lane, from a given one on, new numbers in the same order, so that the
+/// renewed operation keeps its place.
+pub(crate) fn renew(
+    context: &mut Context<'_, '_>,
+    first: &QueuedOperation,
+    batches: &mut BTreeMap<Counter, Counter>,
+) -> Result<Vec<Counter>, WriteError> {
+    let lane = context.tx.lane(&first.key)?;
+    let row = context.tx.entity(&first.key)?;
+    view::materialise_create(context, &lane, row.as_ref())?;
+    let lane = context.tx.lane(&first.key)?;
+    let mut renewed = Vec::new();
+    for operation in lane.into_iter().filter(|operation| operation.counter >= first.counter) {
+        if operation.state == OperationState::InFlight {
+            return Err(WriteError::AlreadySent(operation.counter));
+        }
+        renewed.push(renew_one(context, operation, batches)?);
+    }
+    lane::unblock(context, &first.key)?;
+    view::refold(context, &first.key)?;
+    Ok(renewed)
+}
+
+fn renew_one(
+    context: &mut Context<'_, '_>,
+    operation: QueuedOperation,
+    batches: &mut BTreeMap<Counter, Counter>,
+) -> Result<Counter, WriteError> {
+    let next = context.tx.next_counter()?;
+    let batch = operation.batch.map(|batch| *batches.entry(batch).or_insert(next));
+    let parents = context.tx.parents(operation.counter)?;
+    let children = context.tx.children(operation.counter)?;
+    let counter = context.tx.insert_operation(&NewOperation {
+        kind: operation.kind,
+        key: operation.key.clone(),
+        changes: operation.changes,
+        undelete: operation.undelete,
+        batch,
+        parents,
+        schema: operation.schema,
+        made_at: operation.made_at,
+        state: OperationState::Blocked,
+    })?;
+    for child in children {
+        context.tx.add_parent(child, counter)?;
+    }
+    let ended = Ended {
+        outcome: EndedAs::Resolved,
+        at: context.now,
+        version: None,
+        resolved_by: Some(counter),
+    };
+    context.tx.remove_operation(operation.counter)?;
+    context.tx.forget_parent(operation.counter)?;
+    context.tx.record_ended(operation.counter, &ended)?;
+    context.noted.ended(operation.counter, EndedAs::Resolved);
+    Ok(counter)
+}
+
+fn give_up(
+    context: &mut Context<'_, '_>,
+    members: &[QueuedOperation],
+    cause: Cause,
+) -> Result<(), WriteError> {
+    for member in members {
+        let lane = context.tx.lane(&member.key)?;
+        let row = context.tx.entity(&member.key)?;
+        view::materialise_create(context, &lane, row.as_ref())?;
+        let stored = context.tx.operation(member.counter)?;
+        let changes = stored.and_then(|operation| operation.changes).unwrap_or_default();
+        remember(context, &member.key, Some(member.counter), cause, &Lost::of_changes(&changes))?;
+        let outcome = match cause {
+            Cause::Discarded => EndedAs::Rejected,
+            _ => EndedAs::Cancelled,
+        };
+        context.tx.remove_operation(member.counter)?;
+        let ended = Ended { outcome, at: context.now, version: None, resolved_by: None };
+        context.tx.record_ended(member.counter, &ended)?;
+        context.noted.ended(member.counter, outcome);
+        drop_orphans(context, member)?;
+        lane::unblock(context, &member.key)?;
+        view::refold(context, &member.key)?;
+    }
+    Ok(())
+}
+
+/// Without its create, later edits of an entity that the server never heard of have nothing to
+/// change: they go with it.
+fn drop_orphans(context: &mut Context<'_, '_>, member: &QueuedOperation) -> Result<(), WriteError> {
+    if member.kind != Kind::Create || view::confirmed_of_lane(context, &member.key)?.is_some() {
+        return Ok(());
+    }
+    for orphan in context.tx.lane(&member.key)? {
+        if orphan.state == OperationState::InFlight {
+            continue;
+        }
+        let changes = orphan.changes.clone().unwrap_or_default();
+        let lost = Lost::of_changes(&changes);
+        remember(context, &orphan.key, Some(orphan.counter), Cause::RolledBack, &lost)?;
+        context.tx.remove_operation(orphan.counter)?;
+        let ended = Ended {
+            outcome: EndedAs::Cancelled,
+            at: context.now,
+            version: None,
+            resolved_by: None,
+        };
+        context.tx.record_ended(orphan.counter, &ended)?;
+        context.noted.ended(orphan.counter, EndedAs::Cancelled);
+    }
+    Ok(())
+}
+
+fn find(context: &Context<'_, '_>, counter: Counter) -> Result<QueuedOperation, WriteError> {
+    context.tx.operation(counter)?.ok_or(WriteError::NoSuchOperation(counter))
+}
+
+fn failed(context: &Context<'_, '_>, counter: Counter) -> Result<QueuedOperation, WriteError> {
+    let operation = find(context, counter)?;
+    match operation.state {
+        OperationState::Failed | OperationState::SetAside => Ok(operation),
+        _ => Err(WriteError::NotFailed(counter)),
+    }
+}
+
+/// The operation, or its whole atomic batch.
+fn together(
+    context: &Context<'_, '_>,
+    operation: &QueuedOperation,
+) -> Result<Vec<QueuedOperation>, WriteError> {
+    match operation.batch {
+        Some(batch) => Ok(context.tx.operations_of_batch(batch)?),
+        None => Ok(vec![operation.clone()]),
+    }
+}
+
+fn check_dependents(
+    context: &Context<'_, '_>,
+    operation: &QueuedOperation,
+    members: &[QueuedOperation],
+) -> Result<(), WriteError> {
+    let outside = context.tx.children(operation.counter)?;
+    let is_member = |child: &Counter| members.iter().any(|member| member.counter == *child);
+    if outside.iter().all(is_member) {
+        Ok(())
+    } else {
+        Err(WriteError::HasDependents(operation.counter))
+    }
+}
+
+/// The entities of some operations, each once.
+pub(crate) fn keys_of(operations: &[QueuedOperation]) -> std::collections::BTreeSet<EntityKey> {
+    operations.iter().map(|operation| operation.key.clone()).collect()
+}

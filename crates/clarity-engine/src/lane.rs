@@ -1,0 +1,82 @@
+//! Lanes: which operations of an entity may go, and which wait for what.
+
+use clarity_model::{Counter, EntityKey};
+use clarity_store::{OperationState, QueuedOperation, StoreError};
+
+use crate::context::Context;
+use crate::view::is_absorbed;
+
+/// Stops the operations of a lane behind one that cannot go on.
+pub(crate) fn block_after(
+    context: &mut Context<'_, '_>,
+    key: &EntityKey,
+    counter: Counter,
+) -> Result<(), StoreError> {
+    context.tx.set_lane_state(key, counter, OperationState::Ready, OperationState::Blocked)?;
+    Ok(())
+}
+
+/// Lets the operations of a lane go as far as nothing holds them.
+pub(crate) fn unblock(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<(), StoreError> {
+    for operation in context.tx.lane(key)? {
+        match operation.state {
+            OperationState::Ready | OperationState::InFlight => {}
+            OperationState::Blocked if is_absorbed(&operation) => {}
+            OperationState::Blocked => {
+                if !context.tx.parents(operation.counter)?.is_empty() {
+                    return Ok(());
+                }
+                if !unblock_one(context, &operation)? {
+                    return Ok(());
+                }
+            }
+            OperationState::Failed | OperationState::Conflicted | OperationState::SetAside => {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Frees one operation; a member of an atomic batch only when all members can go. Returns whether
+/// it is free.
+fn unblock_one(
+    context: &mut Context<'_, '_>,
+    operation: &QueuedOperation,
+) -> Result<bool, StoreError> {
+    let Some(batch) = operation.batch else {
+        context.tx.set_operation_state(operation.counter, OperationState::Ready)?;
+        return Ok(true);
+    };
+    let members = context.tx.operations_of_batch(batch)?;
+    for member in &members {
+        if !context.tx.parents(member.counter)?.is_empty() || is_held(context, member)? {
+            return Ok(false);
+        }
+    }
+    for member in &members {
+        context.tx.set_operation_state(member.counter, OperationState::Ready)?;
+    }
+    Ok(true)
+}
+
+/// Whether something before an operation in its lane holds it.
+fn is_held(context: &Context<'_, '_>, operation: &QueuedOperation) -> Result<bool, StoreError> {
+    let lane = context.tx.lane(&operation.key)?;
+    let before = lane.iter().take_while(|other| other.counter < operation.counter);
+    let mut before = before.filter(|other| !is_absorbed(other));
+    Ok(before.any(|other| !matches!(other.state, OperationState::Ready | OperationState::InFlight)))
+}
+
+/// Frees the operations that waited only for this one, which has been accepted and removed.
+pub(crate) fn free_children(
+    context: &mut Context<'_, '_>,
+    children: &[Counter],
+) -> Result<(), StoreError> {
+    for child in children {
+        if let Some(operation) = context.tx.operation(*child)? {
+            unblock(context, &operation.key)?;
+        }
+    }
+    Ok(())
+}

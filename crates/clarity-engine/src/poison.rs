@@ -1,0 +1,177 @@
+//! Isolating an operation that makes whole requests fail, so that its neighbours arrive
+//! (promise L4).
+//!
+//! A request that fails while others succeed is halved until the operation stands alone. Alone it
+//! may fail three times; then it is set aside with its lane, and tried again every six hours.
+//! Failures without a success in between say nothing about the operations: the server is down.
+
+use clarity_model::{Counter, LocalTime, RejectReason};
+use clarity_protocol::{Failure, FailureClass};
+use clarity_store::{OperationError, OperationState, RequestId, StoreError};
+
+use crate::context::Context;
+use crate::drive::first_suspicion;
+use crate::schedule::{SET_ASIDE_FAILURES, SET_ASIDE_RETRY_MS, Schedule, Suspect, Suspicion};
+use crate::{lane, settle};
+
+/// The operations that a request carried, as they were on the wire, in order.
+pub(crate) fn carriers(
+    context: &Context<'_, '_>,
+    request: RequestId,
+) -> Result<Vec<Counter>, StoreError> {
+    let operations = context.tx.operations_of_request(request)?;
+    let carriers = operations.into_iter().filter(|o| o.carrier == Some(o.counter));
+    Ok(carriers.map(|operation| operation.counter).collect())
+}
+
+/// A group whose request failed for a reason that is not about it stays as suspect as it was.
+pub(crate) fn back(schedule: &mut Schedule, carriers: &[Counter], suspicion: Suspicion) {
+    if !carriers.is_empty() {
+        schedule.suspects.push(Suspect { carriers: carriers.to_vec(), suspicion });
+    }
+}
+
+/// A request failed in a way that one of its operations may have caused.
+pub(crate) fn suspect(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    carriers: Vec<Counter>,
+    before: Option<Suspicion>,
+    failure: &Failure,
+) -> Result<(), StoreError> {
+    if carriers.is_empty() {
+        return Ok(());
+    }
+    let Some(before) = before else {
+        let suspicion = first_suspicion(schedule);
+        schedule.suspects.push(Suspect { carriers, suspicion });
+        return Ok(());
+    };
+    if schedule.successes <= before.successes_at {
+        schedule.suspects.push(Suspect { carriers, suspicion: before });
+        return Ok(());
+    }
+    let failures = before.failures + 1;
+    let suspicion = Suspicion { failures, successes_at: schedule.successes };
+    match split(context, &carriers)? {
+        Some((left, right)) => {
+            // Each half stands where the whole stood after its first failure.
+            let suspicion = Suspicion { failures: 1, ..suspicion };
+            // The halves have not failed yet: they may go at once.
+            let suspicion = Suspicion { successes_at: suspicion.successes_at - 1, ..suspicion };
+            schedule.suspects.push(Suspect { carriers: left, suspicion });
+            schedule.suspects.push(Suspect { carriers: right, suspicion });
+            Ok(())
+        }
+        None if failures < SET_ASIDE_FAILURES => {
+            schedule.suspects.push(Suspect { carriers, suspicion });
+            Ok(())
+        }
+        None => set_aside(context, &carriers, failures, failure),
+    }
+}
+
+/// The server refuses to read the request because of something in it: halve at once; what stands
+/// alone is rejected.
+pub(crate) fn refused(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    carriers: &[Counter],
+    failure: &Failure,
+) -> Result<(), StoreError> {
+    if carriers.is_empty() {
+        return Ok(());
+    }
+    let suspicion = Suspicion { failures: 0, successes_at: 0 };
+    if let Some((left, right)) = split(context, carriers)? {
+        schedule.suspects.push(Suspect { carriers: left, suspicion });
+        schedule.suspects.push(Suspect { carriers: right, suspicion });
+        return Ok(());
+    }
+    let code = match failure.class {
+        FailureClass::TooLarge => RejectReason::TooLarge,
+        _ => RejectReason::Invalid,
+    };
+    for carrier in carriers {
+        if let Some(operation) = context.tx.operation(*carrier)? {
+            settle::failed(context, &operation, code.as_str(), &failure.message)?;
+        }
+    }
+    Ok(())
+}
+
+/// Two halves, none of which cuts an atomic batch; nothing when the group is one operation or one
+/// atomic batch.
+fn split(
+    context: &Context<'_, '_>,
+    carriers: &[Counter],
+) -> Result<Option<(Vec<Counter>, Vec<Counter>)>, StoreError> {
+    let mut batches = Vec::with_capacity(carriers.len());
+    for carrier in carriers {
+        batches.push(context.tx.operation(*carrier)?.and_then(|operation| operation.batch));
+    }
+    let cuts_batch = |at: &usize| batches[*at].is_some() && batches[*at] == batches[*at - 1];
+    let middle = carriers.len() / 2;
+    let after = (middle.max(1)..carriers.len()).find(|at| !cuts_batch(at));
+    let before = (1..middle).rev().find(|at| !cuts_batch(at));
+    Ok(after.or(before).map(|at| (carriers[..at].to_vec(), carriers[at..].to_vec())))
+}
+
+fn set_aside(
+    context: &mut Context<'_, '_>,
+    carriers: &[Counter],
+    failures: u32,
+    failure: &Failure,
+) -> Result<(), StoreError> {
+    let error = OperationError {
+        code: RejectReason::ServerFailure.as_str().to_owned(),
+        message: failure.message.clone(),
+        at: context.now,
+    };
+    let retry_at = Some(context.now.plus_ms(SET_ASIDE_RETRY_MS));
+    for carrier in carriers {
+        let Some(operation) = context.tx.operation(*carrier)? else { continue };
+        for counter in context.tx.carried_by(*carrier)? {
+            context.tx.note_attempt(counter, failures, retry_at, Some(&error))?;
+            context.tx.set_operation_state(counter, OperationState::SetAside)?;
+        }
+        lane::block_after(context, &operation.key, *carrier)?;
+        context.noted.entity(&operation.key);
+    }
+    context.tx.add_metric("operations_set_aside", 1)?;
+    context.noted.status = true;
+    Ok(())
+}
+
+/// How many set-aside operations one look takes up again.
+const WOKEN_AT_ONCE_MAX: usize = 1_000;
+
+/// Lets operations that were set aside go again when their time has come.
+pub(crate) fn wake(context: &mut Context<'_, '_>) -> Result<(), StoreError> {
+    if context.tx.queue_counts()?.set_aside == 0 {
+        return Ok(());
+    }
+    let waiting =
+        context.tx.operations_in_state(OperationState::SetAside, Counter(0), WOKEN_AT_ONCE_MAX)?;
+    for operation in waiting {
+        // A clock that went back must not keep it for longer than the interval.
+        let due = operation
+            .next_attempt_at
+            .is_none_or(|at| at <= context.now || at > context.now.plus_ms(SET_ASIDE_RETRY_MS));
+        if due {
+            context.tx.set_operation_state(operation.counter, OperationState::Ready)?;
+            lane::unblock(context, &operation.key)?;
+        }
+    }
+    Ok(())
+}
+
+/// When the next set-aside operation is due.
+pub(crate) fn next_retry(context: &Context<'_, '_>) -> Result<Option<LocalTime>, StoreError> {
+    if context.tx.queue_counts()?.set_aside == 0 {
+        return Ok(None);
+    }
+    let waiting =
+        context.tx.operations_in_state(OperationState::SetAside, Counter(0), WOKEN_AT_ONCE_MAX)?;
+    Ok(waiting.into_iter().filter_map(|operation| operation.next_attempt_at).min())
+}

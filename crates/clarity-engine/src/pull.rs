@@ -1,0 +1,210 @@
+//! Pull: what others changed goes in under the waiting local operations, together with the cursor.
+
+use clarity_model::limits::{ATOMIC_PULL_ROWS_MAX, PAGE_ROWS_MAX};
+use clarity_model::{Fields, Outcome, Version};
+use clarity_protocol::{
+    Cursor, OperationAnswer, PullRequest, PullResponse, Row, Scope, SettledOperation,
+};
+use clarity_store::{ConfirmedEntity, CursorPart, RowState, StoreError, StoredEntity};
+
+use crate::context::Context;
+use crate::schedule::Schedule;
+use crate::settle::{put_newer_confirmed, remove_carried};
+use crate::{identity, lane, push, view};
+
+/// The one part that a device follows until it asks for scopes: everything.
+pub(crate) const WHOLE_ACCOUNT: u32 = 0;
+
+/// Builds the request for the next page.
+pub(crate) fn build(context: &mut Context<'_, '_>) -> Result<PullRequest, StoreError> {
+    let part = part(context)?;
+    Ok(PullRequest {
+        incarnation: context.tx.meta()?.incarnation,
+        settled_below: push::settled_below(context)?,
+        scope: serde_json::from_str(&part.scope).unwrap_or_default(),
+        cursor: staged_cursor(context)?.or(part.cursor.and_then(|c| serde_json::from_str(&c).ok())),
+        rows_max: Some(PAGE_ROWS_MAX),
+    })
+}
+
+fn part(context: &Context<'_, '_>) -> Result<CursorPart, StoreError> {
+    let mut parts = context.tx.cursor_parts()?.into_iter();
+    Ok(parts.find(|part| part.part == WHOLE_ACCOUNT).unwrap_or_else(|| CursorPart {
+        part: WHOLE_ACCOUNT,
+        scope: serde_json::to_string(&Scope::default()).unwrap_or_default(),
+        cursor: None,
+        caught_up: false,
+        pulled_at: None,
+    }))
+}
+
+/// Pages that were read but not shown yet continue where the last of them ended.
+fn staged_cursor(context: &Context<'_, '_>) -> Result<Option<Cursor>, StoreError> {
+    let staged = context.tx.staged_pages(WHOLE_ACCOUNT)?;
+    let last = staged.last().and_then(|page| serde_json::from_slice::<PullResponse>(page).ok());
+    Ok(last.map(|page| page.cursor))
+}
+
+/// Takes in a page.
+///
+/// Once a device is up to date, the pages of one pull show together, up to 10,000 rows; the first
+/// sync and larger catch-ups show page by page.
+pub(crate) fn page(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    response: PullResponse,
+) -> Result<(), StoreError> {
+    if !identity::meet_epoch(context, response.epoch)? {
+        return identity::reset(context, schedule);
+    }
+    let mut part = part(context)?;
+    let known: Option<Cursor> = part.cursor.as_deref().and_then(|c| serde_json::from_str(c).ok());
+    let behind = known.map_or(u64::MAX, |known| response.head.0.saturating_sub(known.seq.0));
+    let together = part.caught_up && behind <= ATOMIC_PULL_ROWS_MAX;
+    schedule.progress.pulled(response.cursor.seq.0, response.head.0);
+    schedule.pull_wanted = response.more;
+    if together && response.more {
+        let bytes = serde_json::to_vec(&response)
+            .map_err(|_| StoreError::NotJson { table: "pull_stage", column: "bytes" })?;
+        context.tx.stage_page(WHOLE_ACCOUNT, &bytes)?;
+        return Ok(());
+    }
+    for staged in context.tx.staged_pages(WHOLE_ACCOUNT)? {
+        let staged: PullResponse = serde_json::from_slice(&staged)
+            .map_err(|_| StoreError::InvalidValue { table: "pull_stage", column: "bytes" })?;
+        rows(context, schedule, staged.rows)?;
+    }
+    context.tx.clear_stage(WHOLE_ACCOUNT)?;
+    rows(context, schedule, response.rows)?;
+    part.cursor = Some(serde_json::to_string(&response.cursor).unwrap_or_default());
+    part.caught_up = !response.more && !schedule.rows_missing;
+    part.pulled_at = Some(response.at);
+    if schedule.rows_missing {
+        // The server believes that this device has rows which it does not: read all again.
+        schedule.rows_missing = false;
+        schedule.pull_wanted = true;
+        part.cursor = None;
+    }
+    context.tx.put_cursor_part(&part)?;
+    if !response.more {
+        schedule.resync = false;
+    }
+    context.noted.status = true;
+    Ok(())
+}
+
+fn rows(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    rows: Vec<Row>,
+) -> Result<(), StoreError> {
+    let count = i64::try_from(rows.len()).unwrap_or(0);
+    for row in rows {
+        one_row(context, schedule, row)?;
+    }
+    context.tx.add_metric("rows_pulled", count)
+}
+
+fn one_row(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    row: Row,
+) -> Result<(), StoreError> {
+    let local = context.tx.entity(&row.key)?;
+    let waiting = local
+        .as_ref()
+        .is_some_and(|local| matches!(local.state, RowState::Pending | RowState::PendingDelete));
+    if waiting {
+        return under_waiting(context, schedule, row, local);
+    }
+    let known = local.as_ref().map(|local| local.version).unwrap_or(Version(0));
+    if row.fields.is_none() && !row.deleted {
+        schedule.rows_missing |= row.version > known;
+        context.tx.set_entity_seq(&row.key, row.seq)?;
+        return Ok(());
+    }
+    if row.version <= known && !schedule.resync {
+        return Ok(());
+    }
+    let import_id = local.and_then(|local| local.import_id);
+    let stored = StoredEntity {
+        state: if row.deleted { RowState::Deleted } else { RowState::Clean },
+        fields: row.fields.unwrap_or_default(),
+        version: row.version,
+        seq: row.seq,
+        updated_at: row.updated_at,
+        import_id,
+    };
+    context.tx.put_entity(&row.key, &stored)?;
+    context.noted.entity(&row.key);
+    Ok(())
+}
+
+/// A row under waiting operations: those that it contains are settled in the same step in which
+/// confirmed moves, and the others are folded on top (promise I8).
+fn under_waiting(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    row: Row,
+    local: Option<StoredEntity>,
+) -> Result<(), StoreError> {
+    let lane = context.tx.lane(&row.key)?;
+    view::materialise_create(context, &lane, local.as_ref())?;
+    let before = context.tx.confirmed(&row.key)?;
+    let known = before.as_ref().map(|before| before.version).unwrap_or(Version(0));
+    let stub = row.fields.is_none() && !row.deleted;
+    if stub {
+        schedule.rows_missing |= row.version > known;
+        return Ok(());
+    }
+    if row.version > known || schedule.resync {
+        let last = || before.map(|before| before.fields).unwrap_or_else(Fields::new);
+        let confirmed = ConfirmedEntity {
+            deleted: row.deleted,
+            fields: row.fields.unwrap_or_else(last),
+            version: row.version,
+            seq: row.seq,
+            updated_at: row.updated_at,
+        };
+        if schedule.resync {
+            context.tx.put_confirmed(&row.key, &confirmed)?;
+        } else {
+            put_newer_confirmed(context, &row.key, confirmed)?;
+        }
+    }
+    for settled in &row.operations {
+        settle(context, settled, row.version)?;
+    }
+    lane::unblock(context, &row.key)?;
+    view::refold(context, &row.key)
+}
+
+/// An operation whose answer was lost, or is still on its way, is part of a row.
+fn settle(
+    context: &mut Context<'_, '_>,
+    settled: &SettledOperation,
+    version: Version,
+) -> Result<(), StoreError> {
+    let Some(operation) = context.tx.operation(settled.id)? else { return Ok(()) };
+    let sent = operation.first_sent_at.is_some() && operation.carrier == Some(settled.id);
+    let incarnation = context.tx.meta()?.incarnation;
+    if !sent || !settled.outcome.is_settled() || operation.incarnation != incarnation {
+        return Ok(());
+    }
+    let answer = answer_of(settled, version);
+    let carried = context.tx.carried_by(settled.id)?;
+    remove_carried(context, &operation, &carried, &answer)
+}
+
+fn answer_of(settled: &SettledOperation, version: Version) -> OperationAnswer {
+    let outcome: Outcome = settled.outcome;
+    OperationAnswer {
+        id: settled.id,
+        outcome,
+        version: Some(version),
+        entity: None,
+        fields: std::collections::BTreeMap::new(),
+        rejection: None,
+        blocked_by: None,
+    }
+}

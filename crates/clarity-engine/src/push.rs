@@ -1,0 +1,420 @@
+//! Building a push: which operations travel next, joined where that changes nothing for anybody,
+//! and frozen before they leave.
+//!
+//! Freezing the bytes and marking them sent is part of the transaction that is committed before
+//! the request leaves. From then on the same bytes are sent under the same id until they are
+//! answered (promise I3).
+
+use std::collections::BTreeSet;
+
+use clarity_model::{
+    Counter, Effect, EntityKey, Fields, Incarnation, Kind, RejectReason, Version, limits,
+};
+use clarity_protocol::{PushRequest, SchemaStamp, WireOperation};
+use clarity_store::{
+    ConfirmedEntity, Ended, EndedAs, OperationError, OperationState, QueuedOperation, RequestId,
+    StoreError,
+};
+use serde_json::value::RawValue;
+
+use crate::conflict::differences;
+use crate::context::Context;
+use crate::history::{Cause, Lost, remember};
+use crate::view::{self, base_of, fold_operations, is_absorbed};
+
+/// Most queued operations that building one request looks at, so that one busy entity cannot make
+/// it slow.
+const SCANNED_OPERATIONS_MAX: usize = 20_000;
+/// How many operations are read at once while looking.
+const SCAN_PAGE: usize = 1_000;
+
+/// What is about to be sent of one lane.
+struct Parcel {
+    carrier: Counter,
+    /// The older operations that it carries, and the newest one last.
+    carried: Vec<Counter>,
+    bytes: Vec<u8>,
+    /// Whether the bytes were frozen before.
+    again: bool,
+}
+
+/// Builds a request of operations that are not part of a suspect group.
+pub(crate) fn build(
+    context: &mut Context<'_, '_>,
+    request: RequestId,
+    suspects: &BTreeSet<Counter>,
+    stamp: &SchemaStamp,
+) -> Result<Option<PushRequest>, StoreError> {
+    let in_flight = context.tx.in_flight_operations()?;
+    let mut scan = Scan {
+        taken: in_flight.into_iter().map(|operation| operation.key).collect(),
+        suspects,
+        parcels: Vec::new(),
+        bytes: 0,
+        incarnation: None,
+    };
+    let (mut after, mut scanned) = (Counter(0), 0);
+    'scan: while scanned < SCANNED_OPERATIONS_MAX {
+        let page = context.tx.ready_operations(after, SCAN_PAGE)?;
+        scanned += SCAN_PAGE;
+        let last = page.len() < SCAN_PAGE;
+        for operation in page {
+            after = operation.counter;
+            if !scan.consider(context, operation)? {
+                break 'scan;
+            }
+        }
+        if last {
+            break;
+        }
+    }
+    let Some(incarnation) = scan.incarnation else { return Ok(None) };
+    send(context, request, scan.parcels, incarnation, stamp).map(Some)
+}
+
+/// Builds a request of exactly these operations, frozen before; what was answered meanwhile is
+/// left out.
+pub(crate) fn rebuild(
+    context: &mut Context<'_, '_>,
+    request: RequestId,
+    carriers: &[Counter],
+    stamp: &SchemaStamp,
+) -> Result<Option<PushRequest>, StoreError> {
+    let mut parcels = Vec::with_capacity(carriers.len());
+    let mut incarnation = None;
+    for carrier in carriers {
+        let Some(operation) = context.tx.operation(*carrier)? else { continue };
+        if operation.state != OperationState::Ready {
+            continue;
+        }
+        incarnation = Some(operation.incarnation);
+        parcels.extend(frozen_parcel(context, *carrier)?);
+    }
+    let Some(incarnation) = incarnation else { return Ok(None) };
+    send(context, request, parcels, incarnation, stamp).map(Some)
+}
+
+fn send(
+    context: &mut Context<'_, '_>,
+    request: RequestId,
+    parcels: Vec<Parcel>,
+    incarnation: Incarnation,
+    stamp: &SchemaStamp,
+) -> Result<PushRequest, StoreError> {
+    let mut operations = Vec::with_capacity(parcels.len());
+    for parcel in parcels {
+        if parcel.again {
+            context.tx.resend(parcel.carrier, request, context.now)?;
+        } else {
+            let covered = &parcel.carried[..parcel.carried.len().saturating_sub(1)];
+            let (carrier, bytes) = (parcel.carrier, &parcel.bytes);
+            context.tx.freeze(carrier, covered, bytes, request, context.now)?;
+        }
+        operations.push(raw(parcel.bytes)?);
+    }
+    let settled_below = settled_below(context)?;
+    let epoch = context.tx.meta()?.epoch;
+    let schema = stamp.clone();
+    context.noted.status = true;
+    Ok(PushRequest { incarnation, epoch, settled_below, schema, operations })
+}
+
+/// Every operation with a lower counter has its answer, durably, on this device.
+pub(crate) fn settled_below(context: &Context<'_, '_>) -> Result<Counter, StoreError> {
+    match context.tx.lowest_unsettled()? {
+        Some(counter) => Ok(counter),
+        None => context.tx.next_counter(),
+    }
+}
+
+fn raw(bytes: Vec<u8>) -> Result<Box<RawValue>, StoreError> {
+    let text = String::from_utf8(bytes).map_err(|_| unreadable_frozen())?;
+    RawValue::from_string(text).map_err(|_| unreadable_frozen())
+}
+
+pub(crate) fn unreadable_frozen() -> StoreError {
+    StoreError::InvalidValue { table: "operation", column: "frozen" }
+}
+
+fn frozen_parcel(
+    context: &Context<'_, '_>,
+    carrier: Counter,
+) -> Result<Option<Parcel>, StoreError> {
+    let Some(bytes) = context.tx.frozen(carrier)? else { return Ok(None) };
+    let carried = context.tx.carried_by(carrier)?;
+    Ok(Some(Parcel { carrier, carried, bytes, again: true }))
+}
+
+/// The state of one look through the queue.
+struct Scan<'a> {
+    /// Entities that have something on its way or in this request.
+    taken: BTreeSet<EntityKey>,
+    suspects: &'a BTreeSet<Counter>,
+    parcels: Vec<Parcel>,
+    bytes: usize,
+    /// A request speaks for one incarnation.
+    incarnation: Option<Incarnation>,
+}
+
+impl Scan<'_> {
+    /// Takes an operation into the request if it can go. Returns whether there is room for more.
+    fn consider(
+        &mut self,
+        context: &mut Context<'_, '_>,
+        operation: QueuedOperation,
+    ) -> Result<bool, StoreError> {
+        let carrier = operation.carrier.unwrap_or(operation.counter);
+        let other_life = self.incarnation.is_some_and(|life| life != operation.incarnation);
+        if self.taken.contains(&operation.key) || other_life {
+            return Ok(true);
+        }
+        if self.suspects.contains(&carrier) {
+            self.taken.insert(operation.key);
+            return Ok(true);
+        }
+        let heads = match operation.batch {
+            Some(batch) => self.batch_heads(context, batch)?,
+            None => vec![operation.clone()],
+        };
+        let mut parcels = Vec::with_capacity(heads.len());
+        for head in &heads {
+            parcels.extend(parcel(context, head)?);
+            self.taken.insert(head.key.clone());
+        }
+        let bytes: usize = parcels.iter().map(|parcel| parcel.bytes.len()).sum();
+        let room = self.parcels.len() + parcels.len() <= limits::PUSH_OPERATIONS_MAX
+            && self.bytes + bytes <= limits::PUSH_BYTES_MAX;
+        if !room && !self.parcels.is_empty() {
+            return Ok(false);
+        }
+        if !parcels.is_empty() {
+            self.incarnation = Some(operation.incarnation);
+        }
+        self.bytes += bytes;
+        self.parcels.append(&mut parcels);
+        Ok(self.parcels.len() < limits::PUSH_OPERATIONS_MAX && self.bytes < limits::PUSH_BYTES_MAX)
+    }
+
+    /// The members of an atomic batch, if each of them is next in its lane; otherwise none, and
+    /// their lanes wait.
+    fn batch_heads(
+        &mut self,
+        context: &Context<'_, '_>,
+        batch: Counter,
+    ) -> Result<Vec<QueuedOperation>, StoreError> {
+        let members = context.tx.operations_of_batch(batch)?;
+        let members: Vec<_> = members.into_iter().filter(|member| !is_absorbed(member)).collect();
+        let mut free = true;
+        for member in &members {
+            let lane = context.tx.lane(&member.key)?;
+            let head = lane.iter().find(|operation| !is_absorbed(operation));
+            free &= !self.taken.contains(&member.key)
+                && member.state == OperationState::Ready
+                && head.is_some_and(|head| head.counter == member.counter);
+        }
+        if free {
+            return Ok(members);
+        }
+        self.taken.extend(members.into_iter().map(|member| member.key));
+        Ok(Vec::new())
+    }
+}
+
+/// What travels of a lane whose next operation is `head`; nothing when it vanished or must wait.
+fn parcel(
+    context: &mut Context<'_, '_>,
+    head: &QueuedOperation,
+) -> Result<Option<Parcel>, StoreError> {
+    if head.first_sent_at.is_some() {
+        return frozen_parcel(context, head.carrier.unwrap_or(head.counter));
+    }
+    let lane = context.tx.lane(&head.key)?;
+    let lane: Vec<_> = lane.into_iter().filter(|operation| !is_absorbed(operation)).collect();
+    if lane.first().is_none_or(|first| first.counter != head.counter) {
+        return Ok(None);
+    }
+    let run = run_of(context, &lane)?;
+    let confirmed = context.tx.confirmed(&head.key)?;
+    if vanishes(run, confirmed.as_ref()) {
+        vanish(context, run)?;
+        return Ok(None);
+    }
+    let Some(content) = content(context, run, confirmed.as_ref())? else { return Ok(None) };
+    let mut carried = Vec::with_capacity(run.len());
+    for operation in run {
+        // Operations that a resolution has taken over travel with it.
+        carried.extend(context.tx.carried_by(operation.counter)?);
+        carried.push(operation.counter);
+    }
+    carried.dedup();
+    wire(context, run, carried, content)
+}
+
+/// The operations that travel as one: consecutive, never sent, none that others depend on, none of
+/// an atomic batch, nothing after a delete.
+fn run_of<'l>(
+    context: &Context<'_, '_>,
+    lane: &'l [QueuedOperation],
+) -> Result<&'l [QueuedOperation], StoreError> {
+    let mut length = 0;
+    for operation in lane.iter().take(limits::COVERED_OPERATIONS_MAX) {
+        let first = length == 0;
+        let joins = operation.state == OperationState::Ready
+            && operation.first_sent_at.is_none()
+            && operation.batch.is_none()
+            && operation.kind != Kind::Create;
+        if !first && !joins {
+            break;
+        }
+        length += 1;
+        let ends = operation.kind == Kind::Delete
+            || operation.batch.is_some()
+            || !context.tx.children(operation.counter)?.is_empty();
+        if ends {
+            break;
+        }
+    }
+    Ok(&lane[..length])
+}
+
+/// Made and deleted before anybody heard of it.
+fn vanishes(run: &[QueuedOperation], confirmed: Option<&ConfirmedEntity>) -> bool {
+    let made_here = run.first().is_some_and(|first| first.kind == Kind::Create);
+    let deleted = run.len() > 1 && run.last().is_some_and(|last| last.kind == Kind::Delete);
+    made_here && deleted && confirmed.is_none()
+}
+
+fn vanish(context: &mut Context<'_, '_>, run: &[QueuedOperation]) -> Result<(), StoreError> {
+    for operation in run {
+        context.tx.remove_operation(operation.counter)?;
+        let ended = Ended {
+            outcome: EndedAs::Cancelled,
+            at: context.now,
+            version: None,
+            resolved_by: None,
+        };
+        context.tx.record_ended(operation.counter, &ended)?;
+        context.noted.ended(operation.counter, EndedAs::Cancelled);
+    }
+    match run.first() {
+        Some(first) => view::refold(context, &first.key),
+        None => Ok(()),
+    }
+}
+
+/// What a wire operation says.
+struct Content {
+    kind: Kind,
+    base: Version,
+    fields: Option<Fields>,
+    changes: Vec<clarity_model::FieldChange>,
+}
+
+/// The difference between what is confirmed and what the run makes of it.
+fn content(
+    context: &mut Context<'_, '_>,
+    run: &[QueuedOperation],
+    confirmed: Option<&ConfirmedEntity>,
+) -> Result<Option<Content>, StoreError> {
+    let Some(first) = run.first() else { return Ok(None) };
+    let key = &first.key;
+    let row = context.tx.entity(key)?;
+    let row_fields = row.map(|row| row.fields);
+    let base = confirmed.map(|there| there.version).unwrap_or_default();
+    if let (None, [only], None) = (confirmed, run, &first.changes) {
+        let fields = Some(row_fields.unwrap_or_default());
+        return Ok(Some(Content { kind: only.kind, base, fields, changes: Vec::new() }));
+    }
+    let schema = context.type_schema(key);
+    let operations = fold_operations(run, row_fields.as_ref());
+    let folded = clarity_model::fold(&schema, base_of(confirmed), &operations);
+    if folded.conflict().is_some() {
+        view::refold(context, key)?;
+        return Ok(None);
+    }
+    note_losses(context, run, &folded)?;
+    let there = confirmed.filter(|there| !there.deleted).map(|there| &there.fields);
+    let (kind, fields, changes) = match (there, folded.view) {
+        (Some(before), Some(after)) => {
+            (Kind::Update, None, differences(Some(before), Some(&after)))
+        }
+        (_, None) => (Kind::Delete, None, Vec::new()),
+        (None, Some(after)) => (Kind::Create, Some(after), Vec::new()),
+    };
+    Ok(Some(Content { kind, base, fields, changes }))
+}
+
+/// Remembers what the fold itself already decided against the local side: the wire no longer says
+/// it, so no answer will.
+fn note_losses(
+    context: &mut Context<'_, '_>,
+    run: &[QueuedOperation],
+    folded: &clarity_model::Fold,
+) -> Result<(), StoreError> {
+    for (operation, effect) in run.iter().zip(&folded.effects) {
+        let outcome = match effect.effect {
+            Effect::Superseded => EndedAs::Superseded,
+            Effect::Merged => EndedAs::Merged,
+            Effect::Unchanged | Effect::Applied | Effect::Conflict => continue,
+        };
+        if outcome == EndedAs::Superseded {
+            let changes = operation.changes.clone().unwrap_or_default();
+            let lost = changes.into_iter().filter(|change| {
+                effect.fields.is_empty()
+                    || effect.fields.iter().any(|field| {
+                        field.field == change.field && field.effect == Effect::Superseded
+                    })
+            });
+            let lost = Lost::of_changes(&lost.collect::<Vec<_>>());
+            let counter = Some(operation.counter);
+            remember(context, &operation.key, counter, Cause::Superseded, &lost)?;
+        }
+        let ended = Ended { outcome, at: context.now, version: None, resolved_by: None };
+        context.tx.record_ended(operation.counter, &ended)?;
+    }
+    Ok(())
+}
+
+fn wire(
+    context: &mut Context<'_, '_>,
+    run: &[QueuedOperation],
+    carried: Vec<Counter>,
+    content: Content,
+) -> Result<Option<Parcel>, StoreError> {
+    let Some(last) = run.last() else { return Ok(None) };
+    let operation = WireOperation {
+        id: last.counter,
+        covers: carried.iter().copied().filter(|counter| *counter != last.counter).collect(),
+        batch: last.batch,
+        kind: content.kind,
+        key: last.key.clone(),
+        base: content.base,
+        fields: content.fields,
+        changes: content.changes,
+        schema: last.schema,
+        at: last.made_at,
+    };
+    let bytes = serde_json::to_vec(&operation)
+        .map_err(|_| StoreError::NotJson { table: "operation", column: "frozen" })?;
+    if bytes.len() > limits::OPERATION_BYTES_MAX {
+        for counter in carried {
+            too_large(context, counter)?;
+        }
+        crate::lane::block_after(context, &last.key, last.counter)?;
+        return Ok(None);
+    }
+    Ok(Some(Parcel { carrier: last.counter, carried, bytes, again: false }))
+}
+
+/// Too large to be sent at all: into the inbox without asking the server.
+fn too_large(context: &mut Context<'_, '_>, counter: Counter) -> Result<(), StoreError> {
+    let error = OperationError {
+        code: RejectReason::TooLarge.as_str().to_owned(),
+        message: "the change is larger than 512 KiB; make it smaller or split it".to_owned(),
+        at: context.now,
+    };
+    context.tx.note_attempt(counter, 0, None, Some(&error))?;
+    context.tx.set_operation_state(counter, OperationState::Failed)?;
+    context.noted.status = true;
+    Ok(())
+}

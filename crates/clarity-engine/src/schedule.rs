@@ -1,0 +1,314 @@
+//! When the engine sends, and why it does not: kept in the store, so that a restart forgets
+//! nothing.
+//!
+//! ```text
+//!            any success                    failure
+//!   ┌────────────────────────── flowing ───────────────┐
+//!   │                              ▲                   ▼
+//!   │ up to 3 requests at once     └──── success ── failing: one probe at a time,
+//!   └──────────────────────────────────────────────  each after a backoff
+//!      a named pause stops both; a timer, an event or a person wakes it (promise L3)
+//! ```
+
+use std::collections::BTreeMap;
+
+use clarity_model::{Counter, LocalTime};
+use clarity_protocol::FailureClass;
+use clarity_store::RequestId;
+use serde::{Deserialize, Serialize};
+
+use crate::context::Entropy;
+use crate::status::Progress;
+
+/// Backoff before the first retry, in milliseconds.
+pub const BACKOFF_BASE_MS: u64 = 500;
+/// Longest backoff while failing for less than [`BACKOFF_EARLY_MS`], in milliseconds.
+pub const BACKOFF_EARLY_CAP_MS: u64 = 8_000;
+/// How long a failure is taken for a short one, in milliseconds.
+pub const BACKOFF_EARLY_MS: i64 = 90_000;
+/// Longest backoff, in milliseconds: shorter than the 5 minutes of promise L1.
+pub const BACKOFF_CAP_MS: u64 = 240_000;
+/// Most attempts in a rolling hour while failing (promise L2).
+pub const ATTEMPTS_PER_HOUR_MAX: usize = 60;
+/// Longest time between two pulls while nothing fails, in milliseconds: 15 minutes.
+pub const PULL_INTERVAL_MS: u64 = 15 * 60 * 1_000;
+/// Most requests in flight at once.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 3;
+/// How often an operation that was set aside is tried again, in milliseconds: 6 hours.
+pub const SET_ASIDE_RETRY_MS: i64 = 6 * 60 * 60 * 1_000;
+/// After how many failures of its own, while others succeed, a single operation is set aside.
+pub const SET_ASIDE_FAILURES: u32 = 3;
+
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+/// The longest wait that a server may ask for, in milliseconds.
+const RETRY_AFTER_CAP_MS: u64 = 60 * 60 * 1_000;
+
+/// Why nothing is sent although something waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Pause {
+    /// The platform says that there is no network.
+    Offline,
+    /// The server does not answer, or its connection is not secure.
+    ServerUnreachable,
+    /// The network wants a sign-in of its own.
+    CaptivePortal,
+    /// A person must sign in.
+    AuthRequired,
+    /// The device or account was removed.
+    AccessRemoved,
+    /// The program must be updated.
+    UpgradeRequired,
+    /// The server's address is wrong.
+    Config,
+    /// The device's storage is full.
+    StorageFull,
+    /// The store is damaged.
+    Damaged,
+    /// A person paused it.
+    UserPaused,
+    /// The network is metered and the person wants to wait.
+    Metered,
+    /// The server asked to wait, or failed.
+    Backoff,
+}
+
+/// Who can end a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhoActs {
+    /// Nobody needs to: it is tried again.
+    Nobody,
+    /// The person who uses the app.
+    Person,
+    /// The app's developer or the server's operator.
+    Operator,
+}
+
+impl Pause {
+    /// Who must do something about it.
+    #[must_use]
+    pub fn who_acts(self) -> WhoActs {
+        match self {
+            Self::Offline | Self::ServerUnreachable | Self::Backoff => WhoActs::Nobody,
+            Self::Config => WhoActs::Operator,
+            _ => WhoActs::Person,
+        }
+    }
+
+    /// Whether it ends only by an event, so that no timer probes meanwhile.
+    pub(crate) fn holds(self) -> bool {
+        matches!(
+            self,
+            Self::AuthRequired
+                | Self::AccessRemoved
+                | Self::StorageFull
+                | Self::Damaged
+                | Self::UserPaused
+                | Self::Metered
+        )
+    }
+
+    /// The pause that a class of failure leads to.
+    pub(crate) fn of(class: FailureClass) -> Self {
+        match class {
+            FailureClass::Offline => Self::Offline,
+            FailureClass::Unreachable | FailureClass::UnreachableTls => Self::ServerUnreachable,
+            FailureClass::CaptivePortal => Self::CaptivePortal,
+            FailureClass::Auth => Self::AuthRequired,
+            FailureClass::AccessRemoved => Self::AccessRemoved,
+            FailureClass::Config => Self::Config,
+            FailureClass::UpgradeRequired => Self::UpgradeRequired,
+            _ => Self::Backoff,
+        }
+    }
+}
+
+/// Since when and in which words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseInfo {
+    /// When it began.
+    pub since: LocalTime,
+    /// What happened.
+    pub message: String,
+    /// When it ends by itself, if a person said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<LocalTime>,
+}
+
+/// A request on its way. What a push carries is marked on the operations themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InFlight {
+    pub(crate) id: RequestId,
+    pub(crate) push: bool,
+    /// How often the suspect group that it tests has failed already.
+    pub(crate) suspect: Option<Suspicion>,
+}
+
+/// How much speaks against a group of operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Suspicion {
+    /// Failures with a success of another request in between.
+    pub(crate) failures: u32,
+    /// How many requests had succeeded at the last failure.
+    pub(crate) successes_at: u64,
+}
+
+/// Operations whose request failed while the server may be well: one of them may be poison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Suspect {
+    pub(crate) carriers: Vec<Counter>,
+    pub(crate) suspicion: Suspicion,
+}
+
+/// All that the engine knows about when to send.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Schedule {
+    pub(crate) next_request: u64,
+    pub(crate) in_flight: Vec<InFlight>,
+    pub(crate) suspects: Vec<Suspect>,
+    pub(crate) successes: u64,
+    pub(crate) pauses: BTreeMap<Pause, PauseInfo>,
+    pub(crate) failing_since: Option<LocalTime>,
+    pub(crate) failures: u32,
+    /// When the next attempt may be made, while failing.
+    pub(crate) next_attempt: Option<LocalTime>,
+    /// The longest that the wait for `next_attempt` can be; a clock that went back must not make
+    /// it longer.
+    pub(crate) wait_ms: i64,
+    pub(crate) attempts: Vec<LocalTime>,
+    pub(crate) probe_with_pull: bool,
+    pub(crate) refreshing: bool,
+    /// Refusals of a token since the last success.
+    pub(crate) refusals: u32,
+    pub(crate) pull_wanted: bool,
+    pub(crate) next_pull: Option<LocalTime>,
+    pub(crate) resync: bool,
+    pub(crate) rows_missing: bool,
+    pub(crate) last_success: Option<LocalTime>,
+    /// When a pull was last acknowledged with nothing more to read.
+    pub(crate) last_pull: Option<LocalTime>,
+    pub(crate) last_error: Option<String>,
+    pub(crate) last_error_at: Option<LocalTime>,
+    pub(crate) progress: Progress,
+}
+
+impl Schedule {
+    pub(crate) fn allocate(&mut self) -> RequestId {
+        self.next_request += 1;
+        RequestId(self.next_request)
+    }
+
+    pub(crate) fn pull_in_flight(&self) -> bool {
+        self.in_flight.iter().any(|request| !request.push)
+    }
+
+    pub(crate) fn push_in_flight(&self) -> bool {
+        self.in_flight.iter().any(|request| request.push)
+    }
+
+    pub(crate) fn take(&mut self, id: RequestId) -> Option<InFlight> {
+        let position = self.in_flight.iter().position(|request| request.id == id)?;
+        Some(self.in_flight.remove(position))
+    }
+
+    pub(crate) fn pause(&mut self, pause: Pause, now: LocalTime, message: &str) {
+        let entry = self.pauses.entry(pause).or_insert_with(|| PauseInfo {
+            since: now,
+            message: String::new(),
+            until: None,
+        });
+        message.clone_into(&mut entry.message);
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.pauses.keys().any(|pause| pause.holds())
+    }
+
+    /// A request succeeded: whatever was in the way is gone.
+    pub(crate) fn succeeded(&mut self, now: LocalTime) {
+        self.successes += 1;
+        self.failing_since = None;
+        self.failures = 0;
+        self.next_attempt = None;
+        self.attempts.clear();
+        self.refusals = 0;
+        self.pauses.retain(|pause, _| pause.holds() && *pause != Pause::AuthRequired);
+        self.last_success = Some(now);
+    }
+
+    /// A request failed: waits with full jitter, at least as long as the server asked.
+    ///
+    /// After the first 90 s the wait is between half the cap and the cap, so that attempts stay
+    /// below the limit of promise L2 by a margin that jitter cannot use up.
+    pub(crate) fn failed(
+        &mut self,
+        class: FailureClass,
+        message: &str,
+        retry_after_ms: Option<u64>,
+        now: LocalTime,
+        entropy: &mut dyn Entropy,
+    ) {
+        let since = *self.failing_since.get_or_insert(now);
+        self.failures = self.failures.saturating_add(1);
+        let early = (0..BACKOFF_EARLY_MS).contains(&now.since_ms(since));
+        let doubled = BACKOFF_BASE_MS.saturating_mul(1 << self.failures.min(16).saturating_sub(1));
+        let jittered = if early {
+            entropy.below(doubled.min(BACKOFF_EARLY_CAP_MS)) + 1
+        } else {
+            BACKOFF_CAP_MS / 2 + entropy.below(BACKOFF_CAP_MS / 2)
+        };
+        let slow = matches!(class, FailureClass::Config | FailureClass::UpgradeRequired);
+        let wait = if slow { BACKOFF_CAP_MS } else { jittered };
+        let wait = wait.max(retry_after_ms.unwrap_or(0)).min(RETRY_AFTER_CAP_MS);
+        self.wait_ms = i64::try_from(wait).unwrap_or(i64::MAX);
+        self.next_attempt = Some(now.plus_ms(self.wait_ms));
+        self.last_error = Some(message.to_owned());
+        self.last_error_at = Some(now);
+        self.pauses.retain(|pause, _| pause.holds());
+        self.pause(Pause::of(class), now, message);
+    }
+
+    /// Brings stored times in line with a clock that may have jumped: a wait never becomes longer
+    /// than it was (promise I12).
+    pub(crate) fn tame_clock(&mut self, now: LocalTime) {
+        if let Some(next) = self.next_attempt {
+            self.next_attempt = Some(next.min(now.plus_ms(self.wait_ms)));
+        }
+        let interval = i64::try_from(PULL_INTERVAL_MS).unwrap_or(i64::MAX);
+        self.next_pull = self.next_pull.map(|next| next.min(now.plus_ms(interval)));
+        self.failing_since = self.failing_since.map(|since| since.min(now));
+        self.attempts.retain(|at| (0..HOUR_MS).contains(&now.since_ms(*at)));
+    }
+
+    /// Whether a probe may be sent now; with no attempts left in this hour it may not.
+    pub(crate) fn may_probe(&mut self, now: LocalTime) -> bool {
+        self.attempts.retain(|at| now.since_ms(*at) < HOUR_MS);
+        if self.attempts.len() >= ATTEMPTS_PER_HOUR_MAX {
+            let oldest = self.attempts.first().copied().unwrap_or(now);
+            self.next_attempt = Some(oldest.plus_ms(HOUR_MS));
+            self.wait_ms = HOUR_MS;
+            return false;
+        }
+        self.next_attempt.is_none_or(|next| next <= now)
+    }
+
+    /// Cuts a wait short: something happened that makes an attempt worth while.
+    pub(crate) fn hurry(&mut self, now: LocalTime) {
+        if self.next_attempt.is_some() {
+            self.next_attempt = Some(now);
+        }
+    }
+
+    /// The next time at which something should happen by itself.
+    pub(crate) fn wake_at(&self, set_aside: Option<LocalTime>) -> Option<LocalTime> {
+        let resume = self.pauses.get(&Pause::UserPaused).and_then(|pause| pause.until);
+        if self.is_held() {
+            return resume;
+        }
+        let idle = self.next_pull.filter(|_| self.failing_since.is_none());
+        [self.next_attempt, idle, set_aside].into_iter().flatten().min()
+    }
+}

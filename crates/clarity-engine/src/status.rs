@@ -1,0 +1,202 @@
+//! What an app shows of the sync: status, progress, and why something waits.
+
+use clarity_model::LocalTime;
+use clarity_store::{QueueCounts, StoreError, StoreTransaction};
+use serde::{Deserialize, Serialize};
+
+use crate::schedule::{Pause, PauseInfo, Schedule, WhoActs};
+
+/// The one word for where the sync stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Flow {
+    /// The server cannot be reached.
+    Offline,
+    /// Something is on its way.
+    Syncing,
+    /// Something waits.
+    Pending,
+    /// The server has acknowledged a pull with nothing more to read, and nothing waits.
+    Synced,
+}
+
+/// What somebody should look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Attention {
+    /// The store is damaged.
+    Damaged,
+    /// The device's storage is full.
+    StorageFull,
+    /// A person must sign in.
+    AuthRequired,
+    /// The device or account was removed.
+    AccessRemoved,
+    /// The program must be updated.
+    UpgradeRequired,
+    /// Changes could not be sent.
+    Failed,
+    /// Entities were changed in two places.
+    Conflicts,
+    /// The network wants a sign-in of its own.
+    CaptivePortal,
+    /// The server's address is wrong.
+    Config,
+}
+
+/// Why nothing moves although something waits (promise L3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stalled {
+    /// The named pause.
+    pub why: Pause,
+    /// Since when.
+    pub since: LocalTime,
+    /// Who must act.
+    pub who_must_act: WhoActs,
+    /// What happened, in words.
+    pub message: String,
+    /// When it is tried again by itself.
+    pub next_attempt: Option<LocalTime>,
+}
+
+/// How far the current work is. It never runs backwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// Operations sent and answered in this round.
+    pub pushed: u64,
+    /// Operations to send in this round, as far as is known.
+    pub push_total: u64,
+    /// The position in the account's log that was read.
+    pub pulled: u64,
+    /// The newest position that is known.
+    pub pull_total: u64,
+}
+
+impl Progress {
+    pub(crate) fn sent(&mut self, waiting: u64) {
+        if self.pushed >= self.push_total {
+            *self = Self { pushed: 0, push_total: 0, ..*self };
+        }
+        self.push_total = self.push_total.max(self.pushed + waiting);
+    }
+
+    pub(crate) fn left(&mut self, waiting: u64) {
+        self.push_total = self.push_total.max(self.pushed);
+        self.pushed = self.pushed.max(self.push_total.saturating_sub(waiting));
+    }
+
+    pub(crate) fn pulled(&mut self, position: u64, head: u64) {
+        self.pulled = self.pulled.max(position);
+        self.pull_total = self.pull_total.max(head);
+    }
+}
+
+/// Where the sync stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// One word.
+    pub flow: Flow,
+    /// What somebody should look at, most urgent first.
+    pub attention: Vec<Attention>,
+    /// Operations that wait or are on their way.
+    pub waiting: u64,
+    /// Operations on their way.
+    pub in_flight: u64,
+    /// Operations that failed and wait for a person.
+    pub failed: u64,
+    /// Operations that are tried again later because the server fails on them.
+    pub set_aside: u64,
+    /// Open conflicts.
+    pub conflicts: u64,
+    /// Why nothing moves.
+    pub stalled: Option<Stalled>,
+    /// Whether a first sync or a large catch-up is under way.
+    pub catching_up: bool,
+    /// How far the current work is.
+    pub progress: Progress,
+    /// When a request last succeeded.
+    pub last_success: Option<LocalTime>,
+    /// When a pull last reached the head of the account.
+    pub last_pull: Option<LocalTime>,
+    /// When the oldest waiting operation was made.
+    pub oldest_waiting: Option<LocalTime>,
+    /// What last went wrong.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<LocalTime>,
+}
+
+pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<Status, StoreError> {
+    let counts = tx.queue_counts()?;
+    let conflicts = tx.count_conflicts()?;
+    let waiting = counts.ready + counts.blocked + counts.in_flight + counts.set_aside;
+    let catching_up = tx.cursor_parts()?.iter().any(|part| !part.caught_up);
+    let stalled = stalled(schedule);
+    Ok(Status {
+        flow: flow(schedule, stalled.as_ref(), waiting + counts.conflicted + counts.failed),
+        attention: attention(schedule, &counts, conflicts),
+        waiting,
+        in_flight: counts.in_flight,
+        failed: counts.failed,
+        set_aside: counts.set_aside,
+        conflicts,
+        stalled,
+        catching_up,
+        progress: schedule.progress,
+        last_success: schedule.last_success,
+        last_pull: schedule.last_pull,
+        oldest_waiting: tx.oldest_waiting()?,
+        last_error: schedule.last_error.clone(),
+        last_error_at: schedule.last_error_at,
+    })
+}
+
+fn flow(schedule: &Schedule, stalled: Option<&Stalled>, unsent: u64) -> Flow {
+    let offline = stalled.is_some_and(|stalled| {
+        matches!(stalled.why, Pause::Offline | Pause::ServerUnreachable | Pause::CaptivePortal)
+    });
+    if offline {
+        Flow::Offline
+    } else if !schedule.in_flight.is_empty() {
+        Flow::Syncing
+    } else if unsent > 0 || schedule.pull_wanted || schedule.last_pull.is_none() {
+        Flow::Pending
+    } else {
+        Flow::Synced
+    }
+}
+
+fn attention(schedule: &Schedule, counts: &QueueCounts, conflicts: u64) -> Vec<Attention> {
+    let paused = |pause: Pause| schedule.pauses.contains_key(&pause);
+    [
+        (paused(Pause::Damaged), Attention::Damaged),
+        (paused(Pause::StorageFull), Attention::StorageFull),
+        (paused(Pause::AuthRequired), Attention::AuthRequired),
+        (paused(Pause::AccessRemoved), Attention::AccessRemoved),
+        (paused(Pause::UpgradeRequired), Attention::UpgradeRequired),
+        (counts.failed + counts.set_aside > 0, Attention::Failed),
+        (conflicts > 0, Attention::Conflicts),
+        (paused(Pause::CaptivePortal), Attention::CaptivePortal),
+        (paused(Pause::Config), Attention::Config),
+    ]
+    .into_iter()
+    .filter_map(|(is, attention)| is.then_some(attention))
+    .collect()
+}
+
+/// The pause that holds everything up; one that only a person ends comes first.
+fn stalled(schedule: &Schedule) -> Option<Stalled> {
+    let pauses = || schedule.pauses.iter();
+    let holding = pauses().find(|(pause, _)| pause.holds());
+    let (why, info): (&Pause, &PauseInfo) = holding.or_else(|| pauses().next())?;
+    Some(Stalled {
+        why: *why,
+        since: info.since,
+        who_must_act: why.who_acts(),
+        message: info.message.clone(),
+        next_attempt: if why.holds() { info.until } else { schedule.next_attempt },
+    })
+}

@@ -1,0 +1,301 @@
+//! Local writes: the row and its operation in one transaction (promise I2), at the same cost
+//! whatever waits already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clarity_model::{
+    Counter, Effect, EntityKey, FieldChange, Fields, Kind, ReadVersion, limits, merge_field,
+    validate_fields,
+};
+use clarity_store::{NewOperation, OperationState, RowState, StoredEntity};
+use serde_json::Value;
+
+use crate::conflict;
+use crate::context::Context;
+use crate::error::WriteError;
+use crate::event::{Write, Written};
+use crate::import::import;
+use crate::inbox;
+use crate::view::{self, lane_is_blocked, materialise_create};
+
+/// Applies one write. On an error nothing of it stays.
+pub(crate) fn apply(context: &mut Context<'_, '_>, write: Write) -> Result<Written, WriteError> {
+    context.savepoint(|context| match write {
+        Write::Batch { atomic, writes } => batch(context, atomic, writes),
+        Write::Import { import_id, samples } => import(context, import_id, samples),
+        Write::Rollback { operation } => inbox::rollback(context, operation),
+        Write::Retry { operation } => inbox::retry(context, operation),
+        Write::Discard { operation } => inbox::discard(context, operation),
+        Write::Resolve { conflict, mark, resolution } => {
+            conflict::resolve(context, conflict, &mark, resolution)
+        }
+        single => Ok(written(apply_single(context, single, None)?)),
+    })
+}
+
+fn written(operation: Option<Counter>) -> Written {
+    Written { operations: operation.into_iter().collect(), ..Written::default() }
+}
+
+fn apply_single(
+    context: &mut Context<'_, '_>,
+    write: Write,
+    batch: Option<Counter>,
+) -> Result<Option<Counter>, WriteError> {
+    match write {
+        Write::Create { key, fields, parents } => {
+            create(context, &key, fields, &parents, batch, None).map(Some)
+        }
+        Write::Update { key, changes, seen } => update(context, &key, changes, seen, batch),
+        Write::Delete { key, seen } => delete(context, &key, seen, batch).map(Some),
+        _ => Err(WriteError::NotInBatch),
+    }
+}
+
+fn batch(
+    context: &mut Context<'_, '_>,
+    atomic: bool,
+    writes: Vec<Write>,
+) -> Result<Written, WriteError> {
+    if !atomic {
+        let mut operations = Vec::with_capacity(writes.len());
+        for write in writes {
+            operations.extend(apply_single(context, write, None)?);
+        }
+        return Ok(Written { operations, ..Written::default() });
+    }
+    check_atomic(&writes)?;
+    let number = context.tx.next_counter()?;
+    let mut operations = Vec::with_capacity(writes.len());
+    for write in writes {
+        operations.extend(apply_single(context, write, Some(number))?);
+    }
+    block_batch_if_held(context, &operations)?;
+    Ok(Written { operations, ..Written::default() })
+}
+
+/// An atomic batch must fit into one request, and change each entity once.
+fn check_atomic(writes: &[Write]) -> Result<(), WriteError> {
+    let mut keys = BTreeSet::new();
+    let mut bytes = 0;
+    for write in writes {
+        let (key, size) = match write {
+            Write::Create { key, fields, .. } => (key, fields.to_canonical_json().len()),
+            Write::Update { key, changes, .. } => (key, changes_size(changes)),
+            Write::Delete { key, .. } => (key, 0),
+            _ => return Err(WriteError::NotInBatch),
+        };
+        bytes += size + limits::ENTITY_ID_BYTES_MAX;
+        if !keys.insert(key) {
+            return Err(WriteError::TwiceInBatch);
+        }
+    }
+    if writes.len() > limits::ATOMIC_BATCH_OPERATIONS_MAX || bytes > limits::PUSH_BYTES_MAX {
+        return Err(WriteError::TooLarge);
+    }
+    Ok(())
+}
+
+fn changes_size(changes: &BTreeMap<String, Option<Value>>) -> usize {
+    serde_json::to_string(changes).map_or(0, |text| text.len())
+}
+
+/// A batch of which one operation must wait waits as a whole.
+fn block_batch_if_held(
+    context: &mut Context<'_, '_>,
+    operations: &[Counter],
+) -> Result<(), WriteError> {
+    let mut held = false;
+    for counter in operations {
+        let operation = context.tx.operation(*counter)?;
+        held |= operation.is_some_and(|operation| operation.state == OperationState::Blocked);
+    }
+    if held {
+        for counter in operations {
+            context.tx.set_operation_state(*counter, OperationState::Blocked)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes an entity, or undeletes one.
+pub(crate) fn create(
+    context: &mut Context<'_, '_>,
+    key: &EntityKey,
+    fields: Fields,
+    parents: &[Counter],
+    batch: Option<Counter>,
+    import_id: Option<i64>,
+) -> Result<Counter, WriteError> {
+    validate_fields(&fields)?;
+    let row = context.tx.entity(key)?;
+    let undelete = match row.as_ref().map(|row| row.state) {
+        None => false,
+        Some(RowState::Deleted | RowState::PendingDelete) => true,
+        Some(RowState::Clean | RowState::Pending) => return Err(WriteError::Exists),
+    };
+    // The lane of an entity that is not there is empty, but for a pending delete's.
+    let lane = if undelete { context.tx.lane(key)? } else { Vec::new() };
+    let waiting_parents = waiting(context, parents)?;
+    let held = lane_is_blocked(&lane) || !waiting_parents.is_empty();
+    let counter = context.tx.insert_operation(&NewOperation {
+        kind: Kind::Create,
+        key: key.clone(),
+        changes: None,
+        undelete,
+        batch,
+        parents: waiting_parents,
+        schema: context.tx.schema().version,
+        made_at: context.now,
+        state: if held { OperationState::Blocked } else { OperationState::Ready },
+    })?;
+    if let Some(row) = row.as_ref().filter(|row| row.state == RowState::Deleted) {
+        let stub = clarity_store::ConfirmedEntity {
+            fields: Fields::new(),
+            deleted: true,
+            version: row.version,
+            seq: row.seq,
+            updated_at: row.updated_at,
+        };
+        context.tx.put_confirmed(key, &stub)?;
+    }
+    let before = row.unwrap_or_else(|| unknown_row(import_id));
+    let import_id = import_id.or(before.import_id);
+    let stored = StoredEntity { fields, state: RowState::Pending, import_id, ..before };
+    context.tx.put_entity(key, &stored)?;
+    note(context, key);
+    Ok(counter)
+}
+
+/// The row of an entity that the server has not told of.
+fn unknown_row(import_id: Option<i64>) -> StoredEntity {
+    StoredEntity {
+        fields: Fields::new(),
+        version: clarity_model::Version(0),
+        seq: clarity_model::Seq(0),
+        updated_at: clarity_model::ServerTime(0),
+        state: RowState::Pending,
+        import_id,
+    }
+}
+
+fn waiting(context: &Context<'_, '_>, parents: &[Counter]) -> Result<Vec<Counter>, WriteError> {
+    let mut waiting = Vec::new();
+    for parent in parents {
+        if context.tx.operation(*parent)?.is_some() {
+            waiting.push(*parent);
+        }
+    }
+    Ok(waiting)
+}
+
+/// Changes fields of an entity.
+///
+/// The old value of each change is what the writer saw. Where that is no longer what is there, the
+/// field's policy decides at once, and a `manual` one opens a conflict.
+pub(crate) fn update(
+    context: &mut Context<'_, '_>,
+    key: &EntityKey,
+    wanted: BTreeMap<String, Option<Value>>,
+    seen: Option<ReadVersion>,
+    batch: Option<Counter>,
+) -> Result<Option<Counter>, WriteError> {
+    let row = live_row(context, key)?;
+    let seen = seen.map_or_else(|| row.fields.clone(), |seen| seen.fields);
+    let changes: Vec<FieldChange> = wanted
+        .into_iter()
+        .map(|(field, new)| FieldChange { old: seen.get(&field).cloned(), field, new })
+        .filter(|change| change.old != change.new)
+        .collect();
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let schema = context.type_schema(key);
+    let mut view = row.fields.clone();
+    let mut conflict = false;
+    for change in &changes {
+        let current = view.get(&change.field).cloned();
+        let (old, new) = (change.old.as_ref(), change.new.as_ref());
+        let merged = merge_field(schema.rule(&change.field), old, new, current.as_ref());
+        conflict |= merged.effect == Effect::Conflict;
+        view.put(&change.field, merged.value);
+    }
+    validate_fields(&view)?;
+    let counter = queue(context, key, &row, Kind::Update, changes, batch)?;
+    let stored = StoredEntity { fields: view, state: RowState::Pending, ..row };
+    context.tx.put_entity(key, &stored)?;
+    note(context, key);
+    if conflict {
+        view::refold(context, key)?;
+    }
+    Ok(Some(counter))
+}
+
+/// Deletes an entity.
+pub(crate) fn delete(
+    context: &mut Context<'_, '_>,
+    key: &EntityKey,
+    seen: Option<ReadVersion>,
+    batch: Option<Counter>,
+) -> Result<Counter, WriteError> {
+    let row = live_row(context, key)?;
+    let unseen_edit = seen.as_ref().is_some_and(|seen| seen.fields != row.fields);
+    let seen = seen.map_or_else(|| row.fields.clone(), |seen| seen.fields);
+    let changes = seen
+        .0
+        .into_iter()
+        .map(|(field, old)| FieldChange { field, old: Some(old), new: None })
+        .collect();
+    let counter = queue(context, key, &row, Kind::Delete, changes, batch)?;
+    let stored = StoredEntity { fields: Fields::new(), state: RowState::PendingDelete, ..row };
+    context.tx.put_entity(key, &stored)?;
+    note(context, key);
+    if unseen_edit {
+        view::refold(context, key)?;
+    }
+    Ok(counter)
+}
+
+fn live_row(context: &Context<'_, '_>, key: &EntityKey) -> Result<StoredEntity, WriteError> {
+    let row = context.tx.entity(key)?;
+    row.filter(|row| matches!(row.state, RowState::Clean | RowState::Pending))
+        .ok_or(WriteError::NotFound)
+}
+
+/// Puts an operation on an existing entity into its lane.
+fn queue(
+    context: &mut Context<'_, '_>,
+    key: &EntityKey,
+    row: &StoredEntity,
+    kind: Kind,
+    changes: Vec<FieldChange>,
+    batch: Option<Counter>,
+) -> Result<Counter, WriteError> {
+    let held = if row.state == RowState::Clean {
+        let confirmed = view::confirmed_of(context, key)?;
+        if let Some(confirmed) = confirmed {
+            context.tx.put_confirmed(key, &confirmed)?;
+        }
+        false
+    } else {
+        let lane = context.tx.lane(key)?;
+        materialise_create(context, &lane, Some(row))?;
+        lane_is_blocked(&lane)
+    };
+    Ok(context.tx.insert_operation(&NewOperation {
+        kind,
+        key: key.clone(),
+        changes: Some(changes),
+        undelete: false,
+        batch,
+        parents: Vec::new(),
+        schema: context.tx.schema().version,
+        made_at: context.now,
+        state: if held { OperationState::Blocked } else { OperationState::Ready },
+    })?)
+}
+
+fn note(context: &mut Context<'_, '_>, key: &EntityKey) {
+    context.noted.entity(key);
+    context.noted.status = true;
+}
