@@ -204,6 +204,20 @@ fn a_create_of_what_exists() {
     check(Manual, live, &other, json!({"value": 2, "unit": "kg"}), &[(Conflict, false)]);
 }
 
+// An update without changes is no edit: it neither meets a delete nor brings anything back.
+#[test]
+fn an_update_of_nothing() {
+    let fields = fields(json!({"title": "walk"}));
+    let nothing = [operation(Kind::Update, Vec::new())];
+    for policy in [Manual, DeleteWins, EditWins] {
+        let unchanged = [(Unchanged, false)];
+        let live = Confirmed::Live(&fields);
+        check(policy, live, &nothing, json!({"title": "walk"}), &unchanged);
+        check(policy, Confirmed::Deleted(&fields), &nothing, json!(null), &unchanged);
+        check(policy, Confirmed::Absent, &nothing, json!(null), &unchanged);
+    }
+}
+
 // A conflict names its fields and what they met, and an operation is as grave as its gravest field.
 #[test]
 fn a_conflict_names_its_fields() {
