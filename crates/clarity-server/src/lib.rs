@@ -1,1 +1,23 @@
-//! Placeholder.
+//! The server of Clarity Sync: applies what devices push, and tells them what changed.
+//!
+//! [`Core`] is the server without a network: synchronous, deterministic, over any [`Storage`].
+//!
+//! *Architecture Invariant:* `apply` and `pull` know neither HTTP nor SQL.
+
+mod apply;
+mod check;
+mod core;
+mod dump;
+mod environment;
+mod error;
+mod pull;
+pub mod storage;
+
+pub use clarity_protocol as protocol;
+
+pub use crate::core::{Core, DumpedEntity, DumpedReceipt, Pushed};
+pub use dump::{DumpError, ENTITIES_FILE, RECEIPTS_FILE, dump_database};
+pub use environment::{EntropyError, Environment, SystemEnvironment};
+pub use error::RequestError;
+pub use storage::sqlite::{SqliteOptions, SqliteStorage};
+pub use storage::{AccountId, DeviceId, Storage, StorageError};

@@ -1,0 +1,214 @@
+//! One operation against what is known of its id.
+
+use std::collections::BTreeMap;
+
+use clarity_model::{Counter, EntityKey, Outcome, RejectReason, Rejection};
+use clarity_protocol::{FieldOutcome, OperationAnswer, WireOperation};
+use serde::{Deserialize, Serialize};
+
+use super::decide::{Decision, decide, rejected};
+use super::incoming::Incoming;
+use super::plan::{Plan, wire};
+use super::{Session, blocked_answer, plain_answer};
+use crate::storage::{AccountTransaction, StorageError, StoredReceipt};
+
+/// What becomes a receipt when the unit is settled.
+pub(super) struct Fresh {
+    id: Counter,
+    covers: Vec<Counter>,
+    hash: [u8; 16],
+    key: Option<EntityKey>,
+}
+
+/// What an id tells before the operation is looked at.
+enum Known {
+    /// It is new.
+    Fresh,
+    /// It was answered before.
+    Answered(StoredReceipt),
+    /// It was used for other bytes.
+    Reused,
+    /// It may have been answered and forgotten.
+    Forgotten,
+}
+
+/// The part of an answer that only a repeat needs.
+#[derive(Serialize, Deserialize)]
+struct Detail {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, FieldOutcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rejection: Option<Rejection>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocked_by: Option<Counter>,
+}
+
+impl<T: AccountTransaction> Session<'_, T> {
+    /// Settles one operation on the plan. Without a receipt to keep, the id was known before.
+    pub(super) fn operation(
+        &mut self,
+        plan: &mut Plan,
+        incoming: Incoming,
+    ) -> Result<(Option<Fresh>, OperationAnswer), StorageError> {
+        if incoming.id == Counter(0) {
+            let rejection = incoming.operation.err();
+            return Ok((None, rejected_answer(incoming.id, rejection)));
+        }
+        match self.known(plan, &incoming)? {
+            Known::Fresh => {}
+            Known::Answered(receipt) => {
+                return Ok((None, self.repeat(plan, &incoming, &receipt)?));
+            }
+            Known::Reused => return Ok((None, plain_answer(incoming.id, Outcome::OpIdReused))),
+            Known::Forgotten => return Ok((None, plain_answer(incoming.id, Outcome::Reidentify))),
+        }
+        let (id, hash) = (incoming.id, incoming.hash);
+        plan.claim(id, incoming.covers());
+        match incoming.operation {
+            Ok(operation) => {
+                let covers = operation.covers.clone();
+                let key = Some(operation.key.clone());
+                let answer = self.decided(plan, operation)?;
+                Ok((Some(Fresh { id, covers, hash, key }), answer))
+            }
+            Err(rejection) => {
+                let fresh = Fresh { id, covers: Vec::new(), hash, key: None };
+                Ok((Some(fresh), rejected_answer(id, Some(rejection))))
+            }
+        }
+    }
+
+    /// An operation whose batch already failed: it gets a receipt as well, unless its id is known.
+    pub(super) fn blocked(
+        &mut self,
+        plan: &mut Plan,
+        incoming: Incoming,
+        blocking: Counter,
+    ) -> Result<(Option<Fresh>, OperationAnswer), StorageError> {
+        if incoming.id == Counter(0) || !matches!(self.known(plan, &incoming)?, Known::Fresh) {
+            return self.operation(plan, incoming);
+        }
+        plan.claim(incoming.id, incoming.covers());
+        let answer = blocked_answer(incoming.id, blocking);
+        let (covers, key) = match incoming.operation {
+            Ok(operation) => (operation.covers, Some(operation.key)),
+            Err(_) => (Vec::new(), None),
+        };
+        Ok((Some(Fresh { id: incoming.id, covers, hash: incoming.hash, key }), answer))
+    }
+
+    fn known(&mut self, plan: &Plan, incoming: &Incoming) -> Result<Known, StorageError> {
+        if let Some(receipt) = self.receipt(incoming.id)? {
+            let same = receipt.hash == incoming.hash && receipt.carrier.is_none();
+            return Ok(if same { Known::Answered(receipt) } else { Known::Reused });
+        }
+        if incoming.id < self.mark {
+            return Ok(Known::Forgotten);
+        }
+        if plan.is_claimed(incoming.id) {
+            return Ok(Known::Reused);
+        }
+        for covered in incoming.covers() {
+            if plan.is_claimed(*covered) || self.receipt(*covered)?.is_some() {
+                return Ok(Known::Reused);
+            }
+            if *covered < self.mark {
+                return Ok(Known::Forgotten);
+            }
+        }
+        Ok(Known::Fresh)
+    }
+
+    fn receipt(&mut self, counter: Counter) -> Result<Option<StoredReceipt>, StorageError> {
+        if counter > self.newest_receipt {
+            return Ok(None);
+        }
+        self.transaction.receipt(self.name(counter))
+    }
+
+    /// The first outcome again, with the entity as it is now.
+    fn repeat(
+        &mut self,
+        plan: &Plan,
+        incoming: &Incoming,
+        receipt: &StoredReceipt,
+    ) -> Result<OperationAnswer, StorageError> {
+        let mut answer = plain_answer(incoming.id, receipt.outcome);
+        answer.version = receipt.version;
+        if let Some(detail) = &receipt.detail {
+            let detail: Detail = serde_json::from_str(detail)
+                .map_err(|_| StorageError::Value("the detail of a receipt"))?;
+            answer.fields = detail.fields;
+            answer.rejection = detail.rejection;
+            answer.blocked_by = detail.blocked_by;
+        }
+        let tells = receipt.outcome.is_settled() || receipt.outcome == Outcome::Conflict;
+        if let (true, Some(key)) = (tells, &receipt.key) {
+            answer.entity = plan.entity(self.transaction, key)?.as_ref().map(wire);
+        }
+        Ok(answer)
+    }
+
+    /// Decides a new operation and puts its effect into the plan.
+    fn decided(
+        &mut self,
+        plan: &mut Plan,
+        operation: WireOperation,
+    ) -> Result<OperationAnswer, StorageError> {
+        let (id, key) = (operation.id, operation.key.clone());
+        let current = plan.entity(self.transaction, &key)?;
+        let schema = self.context.schema.type_schema(&key.entity_type);
+        let mut decision = decide(schema, current.as_ref(), operation);
+        if decision.change.as_ref().is_some_and(|change| !plan.has_room_for(change)) {
+            let words = "the entities of the atomic batch are larger than a page; make it smaller";
+            decision = rejected(RejectReason::TooLarge, words.to_owned());
+        }
+        let Decision { outcome, version, change, tell, fields, rejection } = decision;
+        let entity = match (change, version) {
+            (Some(change), Some(version)) => {
+                let made_by = (self.name(id), self.context.now);
+                let entity = plan.change(key, current, change, version, made_by);
+                tell.then(|| wire(entity))
+            }
+            _ if tell => current.as_ref().map(wire),
+            _ => None,
+        };
+        Ok(OperationAnswer { id, outcome, version, entity, fields, rejection, blocked_by: None })
+    }
+
+    /// Keeps the receipts of an operation and of those that it carried.
+    pub(super) fn keep_receipt(
+        &mut self,
+        fresh: Fresh,
+        answer: &OperationAnswer,
+    ) -> Result<(), StorageError> {
+        let is_plain =
+            answer.fields.is_empty() && answer.rejection.is_none() && answer.blocked_by.is_none();
+        let detail = Detail {
+            fields: answer.fields.clone(),
+            rejection: answer.rejection.clone(),
+            blocked_by: answer.blocked_by,
+        };
+        let mut receipt = StoredReceipt {
+            outcome: answer.outcome,
+            version: answer.version,
+            hash: fresh.hash,
+            carrier: None,
+            detail: if is_plain { None } else { serde_json::to_string(&detail).ok() },
+            key: fresh.key,
+        };
+        self.transaction.put_receipt(self.name(fresh.id), &receipt)?;
+        self.newest_receipt = self.newest_receipt.max(fresh.id);
+        receipt.carrier = Some(fresh.id);
+        receipt.key = None;
+        receipt.detail = None;
+        for covered in fresh.covers {
+            self.transaction.put_receipt(self.name(covered), &receipt)?;
+        }
+        Ok(())
+    }
+}
+
+fn rejected_answer(id: Counter, rejection: Option<Rejection>) -> OperationAnswer {
+    OperationAnswer { rejection, ..plain_answer(id, Outcome::Rejected) }
+}

@@ -1,0 +1,318 @@
+//! The server without a network: push, pull and dump, synchronous and deterministic.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use clarity_model::{
+    Counter, EntityId, EntityKey, EntityType, Epoch, Fields, Incarnation, Outcome, Schema, Seq,
+    ServerTime, Version, limits,
+};
+use clarity_protocol::{PullRequest, PullResponse, PushRequest, PushResponse};
+
+use crate::apply::{Context, apply};
+use crate::environment::{Environment, random};
+use crate::error::RequestError;
+use crate::pull::{JsonRows, RowSink, TypedRows, cursor_at, read_page, start};
+use crate::storage::sqlite::{SqliteOptions, SqliteStorage};
+use crate::storage::{AccountId, AccountSnapshot, DeviceId, ScannedEntity, Storage, StorageError};
+
+/// The server without a network.
+///
+/// When a push returns, everything it answers is durable. Calls may come from several threads;
+/// writes wait for each other.
+pub struct Core<S = SqliteStorage> {
+    storage: S,
+    schema: Arc<Schema>,
+    environment: Arc<dyn Environment>,
+}
+
+impl<S> std::fmt::Debug for Core<S> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Core").finish_non_exhaustive()
+    }
+}
+
+/// What a push did besides its answer.
+#[derive(Debug)]
+pub struct Pushed {
+    /// The answer for the device that pushed.
+    pub response: PushResponse,
+    /// The types of the entities that changed, for hints to the other devices.
+    pub changed: Vec<EntityType>,
+}
+
+/// An entity in a dump.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DumpedEntity {
+    /// Its name.
+    pub key: EntityKey,
+    /// Its version.
+    pub version: Version,
+    /// The position of its newest change.
+    pub seq: Seq,
+    /// Whether it is deleted.
+    pub deleted: bool,
+    /// When its newest change was accepted.
+    pub updated_at: ServerTime,
+    /// Its fields; none when it is deleted.
+    pub fields: Fields,
+}
+
+/// A receipt in a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpedReceipt {
+    /// The store that made the operation.
+    pub incarnation: Incarnation,
+    /// Its number there.
+    pub counter: Counter,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The operation that carried it, when it did not travel itself.
+    pub covered_by: Option<Counter>,
+    /// The version that holds its effect, or that it met.
+    pub version: Option<Version>,
+}
+
+impl Core {
+    /// Opens a server on an SQLite database.
+    ///
+    /// # Errors
+    /// See [`SqliteStorage::open`].
+    pub fn open_sqlite(
+        options: &SqliteOptions,
+        schema: Arc<Schema>,
+        environment: Arc<dyn Environment>,
+    ) -> Result<Self, StorageError> {
+        let storage = SqliteStorage::open(options, &*environment)?;
+        Ok(Self { storage, schema, environment })
+    }
+
+    /// The account with this name, made without a password when there is none.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn ensure_account(&self, name: &str) -> Result<AccountId, StorageError> {
+        self.storage.ensure_account(name, &*self.environment)
+    }
+}
+
+impl<S: Storage> Core<S> {
+    /// A server over another storage.
+    pub fn new(storage: S, schema: Arc<Schema>, environment: Arc<dyn Environment>) -> Self {
+        Self { storage, schema, environment }
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The world's time and randomness.
+    pub fn environment(&self) -> &dyn Environment {
+        &*self.environment
+    }
+
+    /// The life of the database.
+    pub fn epoch(&self) -> Epoch {
+        self.storage.identity().epoch
+    }
+
+    /// Applies a device's operations.
+    ///
+    /// # Errors
+    /// When the request as a whole cannot be carried out; then nothing of it was.
+    pub fn push(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        request: &PushRequest,
+    ) -> Result<PushResponse, RequestError> {
+        self.push_noting(account, device, request).map(|pushed| pushed.response)
+    }
+
+    /// Applies a device's operations and tells what changed.
+    ///
+    /// # Errors
+    /// When the request as a whole cannot be carried out; then nothing of it was.
+    pub fn push_noting(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        request: &PushRequest,
+    ) -> Result<Pushed, RequestError> {
+        let epoch = self.epoch();
+        check_push(epoch, request)?;
+        let context = Context {
+            schema: &self.schema,
+            now: self.environment.now(),
+            seed: u64::from_le_bytes(random(&*self.environment)?),
+            device,
+        };
+        let applied = self.storage.write::<_, StorageError>(account, |transaction| {
+            apply(transaction, &context, request)
+        })?;
+        let response = PushResponse { epoch, at: context.now, answers: applied.answers };
+        Ok(Pushed { response, changed: applied.changed.into_iter().collect() })
+    }
+
+    /// Reads the next page for a device.
+    ///
+    /// # Errors
+    /// When the cursor is not of this database, or the request cannot be carried out.
+    pub fn pull(
+        &self,
+        account: AccountId,
+        _device: DeviceId,
+        request: &PullRequest,
+    ) -> Result<PullResponse, RequestError> {
+        self.page(account, request, TypedRows::default()).map(|(mut response, rows)| {
+            response.rows = rows.rows;
+            response
+        })
+    }
+
+    /// Reads the next page as the JSON of a [`PullResponse`], without building its rows.
+    ///
+    /// # Errors
+    /// As for [`Core::pull`].
+    pub fn pull_json(
+        &self,
+        account: AccountId,
+        _device: DeviceId,
+        request: &PullRequest,
+    ) -> Result<Vec<u8>, RequestError> {
+        let (response, rows) = self.page(account, request, JsonRows::default())?;
+        let unwritable = |_| StorageError::Value("an answer");
+        let mut json = Vec::new();
+        json.extend_from_slice(b"{\"rows\":[");
+        json.append(&mut rows.into_json());
+        json.extend_from_slice(b"],");
+        let rest = serde_json::to_vec(&Rest::of(&response)).map_err(unwritable)?;
+        json.extend_from_slice(&rest[1..]);
+        Ok(json)
+    }
+
+    fn page<R: RowSink>(
+        &self,
+        account: AccountId,
+        request: &PullRequest,
+        mut rows: R,
+    ) -> Result<(PullResponse, R), RequestError> {
+        let identity = self.storage.identity();
+        let at = self.environment.now();
+        self.storage.read(account, |snapshot| {
+            let after = start(snapshot, &identity, account, request)?;
+            let head = snapshot.head()?;
+            let page = read_page(snapshot, request, after, head, &mut rows)?;
+            let cursor = cursor_at(snapshot, &identity, account, request, page.end)?;
+            let response = PullResponse {
+                epoch: identity.epoch,
+                at,
+                rows: Vec::new(),
+                cursor,
+                head,
+                more: page.more,
+                durable_through: head,
+            };
+            Ok((response, rows))
+        })
+    }
+
+    /// Shows every entity of an account, deleted ones included, in log order, until the visitor
+    /// breaks off.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn dump_entities(
+        &self,
+        account: AccountId,
+        mut visit: impl FnMut(DumpedEntity) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        self.storage.read(account, |snapshot| {
+            snapshot.scan(Seq(0), &mut |entity| Ok(visit(dumped(&entity)?)))
+        })
+    }
+
+    /// Shows every receipt of an account by store and counter, until the visitor breaks off.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn dump_receipts(
+        &self,
+        account: AccountId,
+        mut visit: impl FnMut(DumpedReceipt) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        self.storage.read(account, |snapshot| {
+            snapshot.scan_receipts(&mut |operation, receipt| {
+                Ok(visit(DumpedReceipt {
+                    incarnation: operation.incarnation,
+                    counter: operation.counter,
+                    outcome: receipt.outcome,
+                    covered_by: receipt.carrier,
+                    version: receipt.version,
+                }))
+            })
+        })
+    }
+}
+
+/// A pull answer but its rows.
+#[derive(serde::Serialize)]
+struct Rest<'a> {
+    epoch: Epoch,
+    at: ServerTime,
+    cursor: &'a clarity_protocol::Cursor,
+    head: Seq,
+    more: bool,
+    durable_through: Seq,
+}
+
+impl<'a> Rest<'a> {
+    fn of(response: &'a PullResponse) -> Self {
+        Self {
+            epoch: response.epoch,
+            at: response.at,
+            cursor: &response.cursor,
+            head: response.head,
+            more: response.more,
+            durable_through: response.durable_through,
+        }
+    }
+}
+
+fn check_push(epoch: Epoch, request: &PushRequest) -> Result<(), RequestError> {
+    if request.epoch.is_some_and(|theirs| theirs != epoch) {
+        return Err(RequestError::CursorRefused);
+    }
+    if request.operations.len() > limits::PUSH_OPERATIONS_MAX {
+        return Err(RequestError::TooLarge("a push holds at most 1,000 operations; send fewer"));
+    }
+    let bytes: usize = request.operations.iter().map(|raw| raw.get().len()).sum();
+    if request.operations.len() > 1 && bytes > limits::PUSH_BYTES_MAX {
+        return Err(RequestError::TooLarge(
+            "the operations of a push have at most 1 MiB together; send fewer",
+        ));
+    }
+    Ok(())
+}
+
+fn dumped(entity: &ScannedEntity<'_>) -> Result<DumpedEntity, StorageError> {
+    let fields = match entity.fields {
+        Some(text) if !entity.deleted => {
+            serde_json::from_str(text).map_err(|_| StorageError::Value("fields"))?
+        }
+        _ => Fields::new(),
+    };
+    Ok(DumpedEntity {
+        key: EntityKey {
+            entity_type: EntityType::new(entity.entity_type)
+                .map_err(|_| StorageError::Value("a type"))?,
+            id: EntityId::new(entity.id).map_err(|_| StorageError::Value("an id"))?,
+        },
+        version: entity.version,
+        seq: entity.seq,
+        deleted: entity.deleted,
+        updated_at: entity.updated_at,
+        fields,
+    })
+}

@@ -1,0 +1,96 @@
+//! Pulling: what changed in an account since a cursor, a page at a time.
+//!
+//! The cost of a page follows its size: rows are stored in log order, a scan stops at the page's
+//! limits, and what a scope leaves out is passed over in bounded steps.
+//!
+//! *Architecture Invariant:* nothing here knows of HTTP or SQL.
+
+mod page;
+mod rows;
+
+use std::collections::BTreeMap;
+
+use clarity_model::{Check, EntityType, Incarnation, Seq, Version};
+use clarity_protocol::{Cursor, PullRequest, SettledOperation};
+
+use crate::check::check_of;
+use crate::error::RequestError;
+use crate::storage::{AccountId, AccountSnapshot, Identity, StorageError};
+
+pub(crate) use page::read_page;
+pub(crate) use rows::{JsonRows, RowSink, TypedRows};
+
+/// Checks a request before anything is read: where it starts.
+pub(crate) fn start<S: AccountSnapshot>(
+    snapshot: &mut S,
+    identity: &Identity,
+    account: AccountId,
+    request: &PullRequest,
+) -> Result<Seq, RequestError> {
+    if request.scope.window_days.is_some() {
+        return Err(RequestError::BadRequest(
+            "this server does not offer rolling windows; leave out window_days",
+        ));
+    }
+    let Some(cursor) = &request.cursor else { return Ok(Seq(0)) };
+    if cursor.scope != request.scope {
+        return Err(RequestError::BadRequest("the cursor was given for another scope"));
+    }
+    if cursor.epoch != identity.epoch {
+        return Err(RequestError::CursorRefused);
+    }
+    let check = check_of(snapshot, identity, account, cursor.seq)?;
+    if check != Some(cursor.check) {
+        return Err(RequestError::CursorRefused);
+    }
+    Ok(cursor.seq)
+}
+
+/// The cursor of the position where a page ends.
+pub(crate) fn cursor_at<S: AccountSnapshot>(
+    snapshot: &mut S,
+    identity: &Identity,
+    account: AccountId,
+    request: &PullRequest,
+    seq: Seq,
+) -> Result<Cursor, StorageError> {
+    let check: Option<Check> = check_of(snapshot, identity, account, seq)?;
+    let check = check.ok_or(StorageError::Value("a position of the log without a seed"))?;
+    Ok(Cursor { epoch: identity.epoch, seq, check, scope: request.scope.clone() })
+}
+
+/// The operations of the asking store whose answers it may not have, by entity.
+#[derive(Default)]
+pub(crate) struct Unsettled {
+    by_key: BTreeMap<EntityType, BTreeMap<String, Vec<(SettledOperation, Version)>>>,
+}
+
+impl Unsettled {
+    pub(crate) fn load<S: AccountSnapshot>(
+        snapshot: &mut S,
+        incarnation: Incarnation,
+        request: &PullRequest,
+    ) -> Result<Self, StorageError> {
+        let mut unsettled = Self::default();
+        for receipt in snapshot.unsettled_receipts(incarnation, request.settled_below)? {
+            let operation = SettledOperation { id: receipt.id, outcome: receipt.outcome };
+            let of_type = unsettled.by_key.entry(receipt.key.entity_type).or_default();
+            let of_entity = of_type.entry(receipt.key.id.as_str().to_owned()).or_default();
+            of_entity.push((operation, receipt.version));
+        }
+        Ok(unsettled)
+    }
+
+    /// The operations that a version of an entity contains.
+    fn contained(&self, entity_type: &str, id: &str, version: Version) -> Vec<SettledOperation> {
+        if self.by_key.is_empty() {
+            return Vec::new();
+        }
+        let of_type = self.by_key.iter().find(|(name, _)| name.as_str() == entity_type);
+        let Some(operations) = of_type.and_then(|(_, entities)| entities.get(id)) else {
+            return Vec::new();
+        };
+        let contained = operations.iter().filter(|(_, held_by)| *held_by <= version);
+        contained.map(|(operation, _)| operation.clone()).collect()
+    }
+}

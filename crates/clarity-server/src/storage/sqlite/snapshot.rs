@@ -1,0 +1,125 @@
+//! Reading transactions.
+
+use std::ops::ControlFlow;
+
+use clarity_model::{Counter, Incarnation, OperationId, Seq, ServerTime, Version};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::transaction::{read_receipt, select_head};
+use super::value::{id_text, integer, key_of, outcome_of, unsigned};
+use crate::storage::{
+    AccountId, AccountSnapshot, LogSeed, ReceiptVisitor, ScanVisitor, ScannedEntity, StorageError,
+    UnsettledReceipt,
+};
+
+/// One consistent view of one account of an SQLite database.
+pub struct SqliteSnapshot<'s> {
+    pub(super) connection: &'s Connection,
+    pub(super) account: AccountId,
+}
+
+const SCAN: &str = "
+SELECT seq, type, id, version, deleted, updated_at, last_incarnation, last_counter, batch_seq,
+       fields
+FROM entity WHERE account = ?1 AND seq > ?2 ORDER BY account, seq";
+
+const SEED: &str = "
+SELECT seed FROM log WHERE account = ?1 AND last_seq >= ?2 ORDER BY last_seq LIMIT 1";
+
+const UNSETTLED: &str = "
+SELECT counter, outcome, version, type, id
+FROM receipt
+WHERE account = ?1 AND incarnation = ?2 AND counter >= ?3
+  AND carrier IS NULL AND outcome <= 2 AND version IS NOT NULL
+ORDER BY counter";
+
+const RECEIPTS: &str = "
+SELECT incarnation, counter, outcome, version, hash, carrier, detail, type, id
+FROM receipt WHERE account = ?1 ORDER BY incarnation, counter";
+
+impl AccountSnapshot for SqliteSnapshot<'_> {
+    fn head(&mut self) -> Result<Seq, StorageError> {
+        select_head(self.connection, self.account)
+    }
+
+    fn log_seed(&mut self, seq: Seq) -> Result<Option<LogSeed>, StorageError> {
+        let mut select = self.connection.prepare_cached(SEED)?;
+        let seed: Option<i64> = select
+            .query_row(params![self.account.0, integer(seq.0)], |row| row.get(0))
+            .optional()?;
+        Ok(seed.map(|seed| LogSeed(seed.cast_unsigned())))
+    }
+
+    fn unsettled_receipts(
+        &mut self,
+        incarnation: Incarnation,
+        from: Counter,
+    ) -> Result<Vec<UnsettledReceipt>, StorageError> {
+        let mut select = self.connection.prepare_cached(UNSETTLED)?;
+        let mut rows =
+            select.query(params![self.account.0, incarnation.0.to_be_bytes(), integer(from.0)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let Some(entity_type) = row.get::<_, Option<String>>(3)? else { continue };
+            found.push(UnsettledReceipt {
+                id: Counter(unsigned(row.get(0)?)?),
+                outcome: outcome_of(row.get(1)?)?,
+                version: Version(unsigned(row.get(2)?)?),
+                key: key_of(&entity_type, row.get_ref(4)?)?,
+            });
+        }
+        Ok(found)
+    }
+
+    fn scan(&mut self, after: Seq, visit: &mut ScanVisitor<'_>) -> Result<(), StorageError> {
+        let mut select = self.connection.prepare_cached(SCAN)?;
+        let mut rows = select.query(params![self.account.0, integer(after.0)])?;
+        while let Some(row) = rows.next()? {
+            if visit_entity(row, visit)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_receipts(&mut self, visit: &mut ReceiptVisitor<'_>) -> Result<(), StorageError> {
+        let mut select = self.connection.prepare_cached(RECEIPTS)?;
+        let mut rows = select.query([self.account.0])?;
+        while let Some(row) = rows.next()? {
+            let incarnation: [u8; 16] = row.get(0)?;
+            let operation = OperationId {
+                incarnation: Incarnation(u128::from_be_bytes(incarnation)),
+                counter: Counter(unsigned(row.get(1)?)?),
+            };
+            if visit(operation, read_receipt(row, 2)?)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn visit_entity(
+    row: &Row<'_>,
+    visit: &mut ScanVisitor<'_>,
+) -> Result<ControlFlow<()>, StorageError> {
+    let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+    let text = |index| -> Result<Option<&str>, StorageError> {
+        row.get_ref(index)?.as_str_or_null().map_err(|_| StorageError::Value("a text"))
+    };
+    let incarnation: [u8; 16] = row.get(6)?;
+    visit(ScannedEntity {
+        entity_type: text(1)?.ok_or(StorageError::Value("a type"))?,
+        id: id_text(row.get_ref(2)?, &mut buffer)?,
+        version: Version(unsigned(row.get(3)?)?),
+        seq: Seq(unsigned(row.get(0)?)?),
+        updated_at: ServerTime(row.get(5)?),
+        fields: text(9)?,
+        deleted: row.get(4)?,
+        last_change: OperationId {
+            incarnation: Incarnation(u128::from_be_bytes(incarnation)),
+            counter: Counter(unsigned(row.get(7)?)?),
+        },
+        batch_seq: row.get::<_, Option<i64>>(8)?.map(unsigned).transpose()?.map(Seq),
+    })
+}

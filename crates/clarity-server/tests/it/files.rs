@@ -1,0 +1,148 @@
+//! The database file: opened again, restored, foreign, newer, dumped.
+
+use std::sync::Arc;
+
+use clarity_server::{
+    Core, DeviceId, ENTITIES_FILE, RECEIPTS_FILE, RequestError, SqliteOptions, StorageError,
+    dump_database,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{Client, Server, TestEnvironment, schema};
+
+fn open(options: &SqliteOptions, seed: u64) -> Result<Core, StorageError> {
+    Core::open_sqlite(options, schema(), Arc::new(TestEnvironment::new(seed)))
+}
+
+/// Shows that epoch, account, entities and receipts are there after opening the file again.
+#[test]
+fn reopened() {
+    let (server, a) = (Server::new(), Client::new(1));
+    let create = a.create(("Note", "n"), 0, json!({"at": 1}));
+    let first = a.push_one(&server, &create);
+    let cursor = server.pull(&a.pull_request()).unwrap().cursor;
+    let Server { core, account, directory } = server;
+    let epoch = core.epoch();
+    drop(core);
+    let core = open(&SqliteOptions::new(directory.path().join("server.db")), 99).unwrap();
+    assert_eq!(core.epoch(), epoch);
+    assert_eq!(core.ensure_account("someone").unwrap(), account);
+    let server = Server { core, account, directory };
+    assert_eq!(a.push_one(&server, &create).version, first.version);
+    let mut request = a.pull_request();
+    request.cursor = Some(cursor);
+    assert!(server.pull(&request).unwrap().rows.is_empty());
+}
+
+/// Shows that a server whose file was set back to an earlier copy refuses cursors from the lost
+/// history, even when new changes took the same positions; older cursors stay good.
+#[test]
+fn set_back_to_a_copy() {
+    let (server, a) = (Server::new(), Client::new(1));
+    a.push_one(&server, &a.create(("Note", "kept"), 0, json!({})));
+    let kept = server.pull(&a.pull_request()).unwrap().cursor;
+    let Server { core, account, directory } = server;
+    drop(core);
+    let path = directory.path().join("server.db");
+    assert!(!directory.path().join("server.db-wal").exists());
+    let copy = directory.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    let core = open(&SqliteOptions::new(&path), 2).unwrap();
+    let server = Server { core, account, directory };
+    a.push_one(&server, &a.create(("Note", "lost"), 0, json!({})));
+    let lost = server.pull(&a.pull_request()).unwrap().cursor;
+
+    let restored = open(&SqliteOptions::new(&copy), 3).unwrap();
+    let mut request = a.pull_request();
+    request.cursor = Some(lost.clone());
+    let beyond = restored.pull(account, DeviceId(1), &request);
+    assert!(matches!(beyond, Err(RequestError::CursorRefused)));
+    let b = Client::new(2);
+    let create = b.create(("Note", "other"), 0, json!({}));
+    restored.push(account, DeviceId(1), &b.request(&[create])).unwrap();
+    let same_position = restored.pull(account, DeviceId(1), &request);
+    assert!(matches!(same_position, Err(RequestError::CursorRefused)));
+    request.cursor = Some(kept);
+    assert_eq!(restored.pull(account, DeviceId(1), &request).unwrap().rows.len(), 1);
+}
+
+/// Shows that opening a file as restored starts a new epoch and keeps the data.
+#[test]
+fn restored_starts_a_new_epoch() {
+    let (server, a) = (Server::new(), Client::new(1));
+    a.push_one(&server, &a.create(("Note", "n"), 0, json!({})));
+    let cursor = server.pull(&a.pull_request()).unwrap().cursor;
+    let Server { core, account, directory } = server;
+    drop(core);
+    let path = directory.path().join("server.db");
+    let options = SqliteOptions { restored: true, ..SqliteOptions::new(path) };
+    let core = open(&options, 5).unwrap();
+    let mut request = a.pull_request();
+    assert_eq!(core.pull(account, DeviceId(1), &request).unwrap().rows.len(), 1);
+    request.cursor = Some(cursor);
+    assert!(core.pull(account, DeviceId(1), &request).is_err());
+}
+
+/// Shows that exclusive mode, with one connection, reads and writes the same file.
+#[test]
+fn exclusive_mode() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("server.db");
+    let options = SqliteOptions { exclusive: true, ..SqliteOptions::new(&path) };
+    for round in 1..3 {
+        let core = open(&options, round).unwrap();
+        let account = core.ensure_account("someone").unwrap();
+        let a = Client::new(u128::from(round));
+        let create = a.create(("Note", &format!("n{round}")), 0, json!({}));
+        core.push(account, DeviceId(1), &a.request(&[create])).unwrap();
+        let page = core.pull(account, DeviceId(1), &a.pull_request()).unwrap();
+        assert_eq!(page.rows.len() as u64, round);
+    }
+}
+
+/// Shows that files of other programs and of newer versions are refused in words and left alone.
+#[test]
+fn foreign_and_newer_files() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("other.db");
+    std::fs::write(&path, "not a database, certainly not one of ours".repeat(100)).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(open(&SqliteOptions::new(&path), 1), Err(StorageError::Damaged)));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+
+    let path = directory.path().join("foreign.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE theirs(x)").unwrap();
+    assert!(matches!(open(&SqliteOptions::new(&path), 1), Err(StorageError::Foreign)));
+
+    let path = directory.path().join("newer.db");
+    drop(open(&SqliteOptions::new(&path), 1).unwrap());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA user_version = 99").unwrap();
+    let error = open(&SqliteOptions::new(&path), 1).unwrap_err();
+    assert!(matches!(error, StorageError::Newer { found: 99, known: 1 }));
+    assert!(error.to_string().contains("newer"));
+}
+
+/// Shows a dump of a database that is in use: canonical lines, deleted entities without fields.
+#[test]
+fn dumped() {
+    let (server, a) = (Server::new(), Client::new(1));
+    let create = a.create(("Note", "n"), 0, json!({"b": 1, "a": 2}));
+    let gone = a.create(("Note", "gone"), 0, json!({"secret": 1}));
+    let delete = a.delete(("Note", "gone"), 1);
+    a.push(&server, &[create, gone, delete]);
+    let out = server.directory.path().join("dump");
+    dump_database(&server.directory.path().join("server.db"), &out).unwrap();
+    let entities = std::fs::read_to_string(out.join(ENTITIES_FILE)).unwrap();
+    let lines: Vec<&str> = entities.lines().collect();
+    assert_eq!(lines.len(), 2);
+    let from_fields = lines[0].split_once("\"fields\":").unwrap().1;
+    assert!(from_fields.starts_with(r#"{"a":2,"b":1},"id":"n","seq":1,"type":"Note""#));
+    assert!(lines[1].contains(r#""deleted":true,"id":"gone""#));
+    assert!(!entities.contains("secret"));
+    let receipts = std::fs::read_to_string(out.join(RECEIPTS_FILE)).unwrap();
+    assert_eq!(receipts.lines().count(), 3);
+    assert!(receipts.lines().next().unwrap().contains(r#""counter":1,"incarnation":"0000"#));
+}

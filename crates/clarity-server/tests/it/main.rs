@@ -1,0 +1,9 @@
+//! The server as its callers see it.
+#![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
+
+mod apply;
+mod batches;
+mod files;
+mod pull;
+mod repeats;
+mod support;
