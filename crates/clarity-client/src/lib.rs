@@ -1,1 +1,59 @@
-//! Placeholder.
+//! The SDK of Clarity Sync.
+//!
+//! An app reads and writes local entities and never thinks about the network: a write is durable
+//! when the call returns, is seen by every read from then on, and reaches the server and the other
+//! devices when there is a way. `examples/` shows it in pieces that run.
+//!
+//! ```no_run
+//! use clarity_client::{Client, ClientOptions, EntityType, Fields};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::open(ClientOptions::new("health.db"))?;
+//! let key = client.new_key(&EntityType::new("Note")?)?;
+//! client.create(&key, Fields::from([("text", "slept well".into())]))?;
+//! assert_eq!(client.get(&key)?.map(|note| note.pending), Some(true));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! *Architecture Invariant:* no merge, no retry and no ordering is decided here; the engine does
+//! that. This crate brings it threads, timers, sockets and tokens.
+
+mod device;
+mod error;
+mod transport;
+
+#[cfg(not(target_arch = "wasm32"))]
+mod client;
+#[cfg(not(target_arch = "wasm32"))]
+mod driver;
+#[cfg(not(target_arch = "wasm32"))]
+mod http;
+#[cfg(not(target_arch = "wasm32"))]
+mod import;
+#[cfg(not(target_arch = "wasm32"))]
+mod worker;
+
+pub use device::{Device, OsEntropy};
+pub use error::{ClientError, ErrorKind};
+pub use transport::{Refreshed, Transport, TransportFuture};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use client::{Client, ClientOptions, FailedOperation, OperationStatus, QueuedChange};
+#[cfg(not(target_arch = "wasm32"))]
+pub use driver::{SyncEnd, SyncReport};
+#[cfg(not(target_arch = "wasm32"))]
+pub use http::HttpTransport;
+#[cfg(not(target_arch = "wasm32"))]
+pub use import::{ImportProgress, ImportReport};
+
+pub use clarity_engine as engine;
+pub use clarity_engine::protocol::model::{
+    self, Counter, Entity, EntityId, EntityKey, EntityType, Fields, ReadVersion, Schema,
+};
+pub use clarity_engine::protocol::{Failure, FailureClass};
+pub use clarity_engine::{
+    Changes, ConflictId, ConflictInfo, ConflictMark, Flow, Imported, Request, Resolution, Response,
+    Status, Write, Written,
+};
+pub use clarity_health as health;

@@ -113,6 +113,9 @@ pub struct Status {
     pub conflicts: u64,
     /// Why nothing moves.
     pub stalled: Option<Stalled>,
+    /// Whether nothing is on its way and nothing could be sent or read now. Conflicts, failed
+    /// operations and what waits behind them may remain.
+    pub idle: bool,
     /// Whether a first sync or a large catch-up is under way.
     pub catching_up: bool,
     /// How far the current work is.
@@ -144,6 +147,10 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
         set_aside: counts.set_aside,
         conflicts,
         stalled,
+        idle: counts.ready + counts.in_flight == 0
+            && schedule.in_flight.is_empty()
+            && !schedule.pull_wanted
+            && !schedule.refreshing,
         catching_up,
         progress: schedule.progress,
         last_success: schedule.last_success,

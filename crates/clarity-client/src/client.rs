@@ -1,0 +1,552 @@
+//! The facade: what an app calls.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clarity_engine::protocol::Tokens;
+use clarity_engine::protocol::model::{
+    Counter, Entity, EntityId, EntityKey, EntityType, Fields, Kind, LocalTime, ReadVersion, Schema,
+};
+use clarity_engine::store::{
+    Credentials, EndedAs, ListOptions, OpenOptions, OperationError, OperationState, Query,
+    QueuedOperation, Reader, RowState, StoreTransaction, StoredEntity,
+};
+use clarity_engine::{
+    ConflictId, ConflictInfo, Engine, Event, Resolution, Status, TokenResult, Write, Written,
+};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::device::Device;
+use crate::error::ClientError;
+use crate::worker::{Command, Effects, Worker, now};
+
+/// How a client opens its store.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// The store.
+    pub store: OpenOptions,
+    /// The schema; absent for the one that ships.
+    pub schema: Option<Arc<Schema>>,
+}
+
+impl ClientOptions {
+    /// A store at this path, with the schema that ships.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { store: OpenOptions::new(path), schema: None }
+    }
+}
+
+/// A device's data. Clones share it; the store is closed with the last one.
+///
+/// Calls are synchronous and take about as long as one durable write of the disk; reads do not
+/// wait for writes or for a sync in progress. In an asynchronous program call writes through
+/// [`Client::submit`], which can be awaited.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    worker: Worker,
+    effects: Mutex<Option<Effects>>,
+    reader: Mutex<Reader>,
+    engine: Engine,
+    path: PathBuf,
+}
+
+/// An operation in the queue.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QueuedChange {
+    /// Its number on this device.
+    pub operation: Counter,
+    /// What it does.
+    pub kind: Kind,
+    /// To which entity.
+    #[serde(flatten)]
+    pub key: EntityKey,
+    /// The fields that it changes.
+    pub fields: Vec<String>,
+    /// When it was made.
+    pub made_at: LocalTime,
+    /// Where it is.
+    pub status: OperationStatus,
+    /// How often it failed by itself.
+    pub attempts: u32,
+    /// When it was first sent.
+    pub first_sent_at: Option<LocalTime>,
+    /// When it is tried again, if that is known.
+    pub next_attempt_at: Option<LocalTime>,
+}
+
+/// An operation that failed and waits for a person.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FailedOperation {
+    /// The operation.
+    #[serde(flatten)]
+    pub change: QueuedChange,
+    /// Why, for programs.
+    pub code: String,
+    /// Why, in words.
+    pub message: String,
+}
+
+/// Where an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationStatus {
+    /// It waits for its turn.
+    Pending,
+    /// It waits for another operation, or behind one that cannot go on.
+    Blocked,
+    /// It is on its way.
+    InProgress,
+    /// It waits in the conflict inbox.
+    Conflict,
+    /// It was refused and waits for a person.
+    Failed,
+    /// The server failed on it repeatedly; it is tried again later.
+    SetAside,
+    /// It ended: its effect is part of the server's state.
+    Completed,
+    /// It ended: it was taken back, given up, or settled by a later operation.
+    Cancelled,
+}
+
+impl Client {
+    /// Opens a store, or makes it when there is none. It works before anybody has signed in.
+    ///
+    /// # Errors
+    /// When the file is not a store of this version, or cannot be read or written; it is left as
+    /// it is.
+    pub fn open(options: ClientOptions) -> Result<Self, ClientError> {
+        let schema = match options.schema {
+            Some(schema) => schema,
+            None => Arc::new(Schema::shipped().map_err(|_| ClientError::Closed)?),
+        };
+        let device = Device::open(&options.store, Arc::clone(&schema), now())?;
+        let reader = clarity_engine::store::Store::open_reader(&options.store, schema.clone())?;
+        let engine = Engine::new(&schema);
+        let (worker, effects) = Worker::start(device)?;
+        let inner = Inner {
+            worker,
+            effects: Mutex::new(Some(effects)),
+            reader: Mutex::new(reader),
+            engine,
+            path: options.store.path,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.inner.worker
+    }
+
+    pub(crate) fn path(&self) -> &PathBuf {
+        &self.inner.path
+    }
+
+    pub(crate) fn effects(&self) -> &Mutex<Option<Effects>> {
+        &self.inner.effects
+    }
+
+    /// A key with a new id.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub fn new_key(&self, entity_type: &EntityType) -> Result<EntityKey, ClientError> {
+        let id: EntityId = self.inner.worker.run(|device| device.new_entity_id(now()))?;
+        Ok(EntityKey { entity_type: entity_type.clone(), id })
+    }
+
+    /// Hands a write over and returns what it gives, to be awaited.
+    ///
+    /// Once the future is ready with `Ok`, the write survives a crash and a power loss.
+    ///
+    /// # Errors
+    /// The future's, as [`Client::write`]; this call only when the client is closed.
+    pub fn submit(
+        &self,
+        write: Write,
+    ) -> Result<impl Future<Output = Result<Written, ClientError>> + use<>, ClientError> {
+        let (answer, wait) = oneshot::channel();
+        self.inner.worker.send(Command::Write(write, answer))?;
+        Ok(async move { wait.await.unwrap_or(Err(ClientError::Closed)) })
+    }
+
+    /// Writes, durably. Not for use inside an asynchronous task; see [`Client::submit`].
+    ///
+    /// # Errors
+    /// When the write is refused or the store fails; then nothing of it was stored.
+    pub fn write(&self, write: Write) -> Result<Written, ClientError> {
+        let (answer, wait) = oneshot::channel();
+        self.inner.worker.send(Command::Write(write, answer))?;
+        wait.blocking_recv().unwrap_or(Err(ClientError::Closed))
+    }
+
+    /// Makes an entity.
+    ///
+    /// # Errors
+    /// As [`Client::write`]; when the entity exists.
+    pub fn create(&self, key: &EntityKey, fields: Fields) -> Result<Written, ClientError> {
+        self.write(Write::Create { key: key.clone(), fields, parents: Vec::new() })
+    }
+
+    /// Changes fields of an entity. `seen` is what the person saw when they began; without it the
+    /// latest value is written over, whatever it is.
+    ///
+    /// # Errors
+    /// As [`Client::write`]; when there is no such entity.
+    pub fn update(
+        &self,
+        key: &EntityKey,
+        changes: BTreeMap<String, Option<Value>>,
+        seen: Option<ReadVersion>,
+    ) -> Result<Written, ClientError> {
+        self.write(Write::Update { key: key.clone(), changes, seen })
+    }
+
+    /// Deletes an entity.
+    ///
+    /// # Errors
+    /// As [`Client::write`]; when there is no such entity.
+    pub fn delete(
+        &self,
+        key: &EntityKey,
+        seen: Option<ReadVersion>,
+    ) -> Result<Written, ClientError> {
+        self.write(Write::Delete { key: key.clone(), seen })
+    }
+
+    /// Settles a conflict as the person chose it.
+    ///
+    /// # Errors
+    /// As [`Client::write`]; when a side moved since `conflict` was read.
+    pub fn resolve(
+        &self,
+        conflict: &ConflictInfo,
+        resolution: Resolution,
+    ) -> Result<Written, ClientError> {
+        let (id, mark) = (conflict.id, conflict.mark);
+        self.write(Write::Resolve { conflict: id, mark, resolution })
+    }
+
+    fn read<T>(
+        &self,
+        part: impl FnOnce(&StoreTransaction<'_>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let mut reader = self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = reader.snapshot()?;
+        part(&snapshot)
+    }
+
+    /// One entity, with the local changes that wait.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn get(&self, key: &EntityKey) -> Result<Option<Entity>, ClientError> {
+        self.read(|tx| Ok(tx.entity(key)?.and_then(|row| visible(key.clone(), row))))
+    }
+
+    /// Entities of a type in the order of their ids, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn list(
+        &self,
+        entity_type: &EntityType,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Vec<Entity>, ClientError> {
+        let options = ListOptions { after, limit, include_deleted: false };
+        self.read(|tx| {
+            let rows = tx.list_entities(entity_type, &options)?;
+            Ok(rows.into_iter().filter_map(|(key, row)| visible(key, row)).collect())
+        })
+    }
+
+    /// Entities of a type by their fields.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the query names something that cannot be compared.
+    pub fn query(
+        &self,
+        entity_type: &EntityType,
+        query: &Query,
+    ) -> Result<Vec<Entity>, ClientError> {
+        self.read(|tx| {
+            let rows = tx.query_entities(entity_type, query)?;
+            Ok(rows.into_iter().filter_map(|(key, row)| visible(key, row)).collect())
+        })
+    }
+
+    /// The types that have entities here, with how many.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn counts(&self) -> Result<BTreeMap<EntityType, u64>, ClientError> {
+        self.read(|tx| {
+            let types = tx.entity_types()?.into_iter();
+            let counted = types.map(|entity_type| {
+                let count = tx.count_entities(&entity_type)?;
+                Ok((entity_type, count))
+            });
+            counted.filter(|pair| !matches!(pair, Ok((_, 0)))).collect()
+        })
+    }
+
+    /// Where the sync stands.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn status(&self) -> Result<Status, ClientError> {
+        self.read(|tx| Ok(self.inner.engine.status(tx)?))
+    }
+
+    /// The open conflicts, oldest first, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn conflicts(
+        &self,
+        after: Option<ConflictId>,
+        limit: usize,
+    ) -> Result<Vec<ConflictInfo>, ClientError> {
+        self.read(|tx| Ok(self.inner.engine.conflicts(tx, after, limit)?))
+    }
+
+    /// One open conflict.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn conflict(&self, id: ConflictId) -> Result<Option<ConflictInfo>, ClientError> {
+        self.read(|tx| Ok(self.inner.engine.conflict(tx, id)?))
+    }
+
+    /// Operations that wait or are on their way, in order, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn queue(&self, after: Counter, limit: usize) -> Result<Vec<QueuedChange>, ClientError> {
+        let states = [
+            OperationState::Ready,
+            OperationState::Blocked,
+            OperationState::InFlight,
+            OperationState::SetAside,
+            OperationState::Conflicted,
+        ];
+        let operations = self.in_states(&states, after, limit)?;
+        Ok(operations.into_iter().map(queued).collect())
+    }
+
+    /// Operations that failed and wait for a person, in order, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn failed(
+        &self,
+        after: Counter,
+        limit: usize,
+    ) -> Result<Vec<FailedOperation>, ClientError> {
+        let states = [OperationState::Failed, OperationState::SetAside];
+        let operations = self.in_states(&states, after, limit)?;
+        Ok(operations.into_iter().map(failed).collect())
+    }
+
+    fn in_states(
+        &self,
+        states: &[OperationState],
+        after: Counter,
+        limit: usize,
+    ) -> Result<Vec<QueuedOperation>, ClientError> {
+        self.read(|tx| {
+            let mut found = Vec::new();
+            for state in states {
+                found.extend(tx.operations_in_state(*state, after, limit)?);
+            }
+            found.sort_by_key(|operation| operation.counter);
+            found.truncate(limit);
+            Ok(found)
+        })
+    }
+
+    /// Where an operation of this device is; nothing for one that it never made.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn operation(&self, operation: Counter) -> Result<Option<OperationStatus>, ClientError> {
+        self.read(|tx| {
+            if let Some(waiting) = tx.operation(operation)? {
+                return Ok(Some(status_of(waiting.state)));
+            }
+            if operation >= tx.next_counter()? || operation == Counter(0) {
+                return Ok(None);
+            }
+            Ok(Some(match tx.ended(operation)?.map(|ended| ended.outcome) {
+                Some(EndedAs::Resolved | EndedAs::Rejected | EndedAs::Cancelled) => {
+                    OperationStatus::Cancelled
+                }
+                _ => OperationStatus::Completed,
+            }))
+        })
+    }
+
+    /// What the sync counts about itself, by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn metrics(&self) -> Result<BTreeMap<String, i64>, ClientError> {
+        self.read(|tx| Ok(tx.metrics()?))
+    }
+
+    /// Everything about who this store is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn meta(&self) -> Result<clarity_engine::store::Meta, ClientError> {
+        self.read(|tx| Ok(tx.meta()?))
+    }
+
+    /// The server and account that this store is signed in to.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn credentials(&self) -> Result<Option<Credentials>, ClientError> {
+        self.read(|tx| Ok(tx.credentials()?))
+    }
+
+    /// Every entity, deleted ones included, in pages of one consistent view: for exports and
+    /// checks.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or `each` fails.
+    pub fn each_stored(
+        &self,
+        mut each: impl FnMut(&EntityKey, &StoredEntity) -> Result<(), ClientError>,
+    ) -> Result<(), ClientError> {
+        self.read(|tx| {
+            for entity_type in tx.entity_types()? {
+                let mut options = ListOptions { after: None, limit: PAGE, include_deleted: true };
+                loop {
+                    let page = tx.list_entities(&entity_type, &options)?;
+                    for (key, row) in &page {
+                        each(key, row)?;
+                    }
+                    let Some((last, _)) = page.last().filter(|_| page.len() == PAGE) else { break };
+                    options.after = Some(last.id.clone());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Watches what changes. A watcher that is too slow is told that it missed something.
+    #[must_use]
+    pub fn watch(&self) -> broadcast::Receiver<clarity_engine::Changes> {
+        self.inner.worker.watch()
+    }
+
+    /// Pauses synchronisation until a time, or until [`Client::resume_sync`].
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub fn pause_sync(&self, until: Option<LocalTime>) -> Result<(), ClientError> {
+        self.inner.worker.send(Command::Event(Event::Pause { until }))
+    }
+
+    /// Resumes synchronisation.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub fn resume_sync(&self) -> Result<(), ClientError> {
+        self.inner.worker.send(Command::Event(Event::Resume))
+    }
+
+    /// Tells the engine of something that happened outside, such as a silent push.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub fn notify(&self, event: Event) -> Result<(), ClientError> {
+        self.inner.worker.send(Command::Event(event))
+    }
+
+    /// Binds the store to an account that a person signed in to.
+    ///
+    /// # Errors
+    /// When the store belongs to another account; nothing is changed then.
+    pub fn signed_in(&self, server: &str, name: &str, tokens: Tokens) -> Result<(), ClientError> {
+        let (server, name) = (server.to_owned(), name.to_owned());
+        self.inner.worker.run(move |device| {
+            let mut transaction = device.store().begin()?;
+            let bound = transaction.meta()?.account_id;
+            if bound.is_some_and(|account| account != tokens.account_id) {
+                return Err(ClientError::OtherAccount);
+            }
+            let mut credentials = transaction.credentials()?.unwrap_or_default();
+            credentials.server = server;
+            credentials.name = name;
+            transaction.put_credentials(&credentials)?;
+            transaction.commit()?;
+            let event = Event::TokenResult(TokenResult::Renewed(tokens));
+            device.handle_as_drain(vec![event], now())?;
+            Ok(())
+        })?
+    }
+}
+
+/// How many rows one read of a long list takes.
+const PAGE: usize = 1_000;
+
+fn visible(key: EntityKey, row: StoredEntity) -> Option<Entity> {
+    row.state.is_visible().then_some(Entity {
+        key,
+        fields: row.fields,
+        version: row.version,
+        updated_at: row.updated_at,
+        pending: row.state == RowState::Pending,
+    })
+}
+
+fn status_of(state: OperationState) -> OperationStatus {
+    match state {
+        OperationState::Ready => OperationStatus::Pending,
+        OperationState::Blocked => OperationStatus::Blocked,
+        OperationState::InFlight => OperationStatus::InProgress,
+        OperationState::SetAside => OperationStatus::SetAside,
+        OperationState::Failed => OperationStatus::Failed,
+        OperationState::Conflicted => OperationStatus::Conflict,
+    }
+}
+
+fn queued(operation: QueuedOperation) -> QueuedChange {
+    let changes = operation.changes.unwrap_or_default();
+    QueuedChange {
+        operation: operation.counter,
+        kind: operation.kind,
+        key: operation.key,
+        fields: changes.into_iter().map(|change| change.field).collect(),
+        made_at: operation.made_at,
+        status: status_of(operation.state),
+        attempts: operation.attempts,
+        first_sent_at: operation.first_sent_at,
+        next_attempt_at: operation.next_attempt_at,
+    }
+}
+
+fn failed(mut operation: QueuedOperation) -> FailedOperation {
+    let error: Option<OperationError> = operation.error.take();
+    let (code, message) = match error {
+        Some(error) => (error.code, error.message),
+        None => ("unknown".to_owned(), "the reason was not recorded".to_owned()),
+    };
+    FailedOperation { change: queued(operation), code, message }
+}

@@ -1,0 +1,328 @@
+//! The driver on tokio: it carries out what the engine asks for and tells it what happened.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use clarity_engine::protocol::model::LocalTime;
+use clarity_engine::protocol::{Failure, FailureClass, Hint};
+use clarity_engine::store::{Credentials, DrainLock};
+use clarity_engine::{Effect, Event, Role, Stalled, Status, TokenResult};
+use serde::Serialize;
+use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::transport::{Refreshed, Transport};
+use crate::worker::{Command, Effects, now};
+
+/// How often another process's writes and a held lock are looked for.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How a call of [`Client::sync`] ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncEnd {
+    /// Nothing is left to send or to read. Conflicts and failed operations may wait for a person.
+    Done,
+    /// Something is in the way that time alone does not remove.
+    Stalled(Stalled),
+    /// It kept failing for longer than the caller's patience. What waits is kept.
+    OutOfPatience(Stalled),
+}
+
+/// What a call of [`Client::sync`] did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SyncReport {
+    /// How it ended.
+    pub end: SyncEnd,
+    /// Where the sync stands now.
+    pub status: Status,
+}
+
+impl Client {
+    /// Keeps the store in sync until `stop` is ready: sends what is written, here or by another
+    /// process, and pulls when the server hints, every 15 minutes, and when asked to.
+    ///
+    /// Only one process drains a store; this waits for the others. When it returns, and when it is
+    /// dropped at any point, everything that was acknowledged is kept, and what was on its way is
+    /// sent again the next time.
+    ///
+    /// # Errors
+    /// When this client is draining already, or was closed.
+    pub async fn run<T: Transport>(
+        &self,
+        transport: Arc<T>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ClientError> {
+        let (started, _) = oneshot::channel();
+        self.run_announced(transport, started, stop).await
+    }
+
+    /// Sends and pulls until there is nothing left to do, something needs a person, or it has
+    /// failed for longer than `patience`. `show` is called with each new status.
+    ///
+    /// # Errors
+    /// As [`Client::run`], and when the store cannot be read.
+    pub async fn sync<T: Transport>(
+        &self,
+        transport: Arc<T>,
+        patience: Duration,
+        mut show: impl FnMut(&Status),
+    ) -> Result<SyncReport, ClientError> {
+        let (started, begun) = oneshot::channel::<()>();
+        let mut changes = self.watch();
+        let mut end = None;
+        let watch = async {
+            // The sender is kept until the engine has begun; until then nothing can be done.
+            let _ = begun.await;
+            let mut failing_since = None;
+            loop {
+                let status = self.status()?;
+                show(&status);
+                if let Some(reason) = ended(&status, &mut failing_since, patience) {
+                    end = Some(SyncReport { end: reason, status });
+                    return Ok::<(), ClientError>(());
+                }
+                // Something changes, or time passes for the patience.
+                let next = tokio::time::timeout(POLL_INTERVAL, changes.recv()).await;
+                if let Ok(Err(broadcast::error::RecvError::Closed)) = next {
+                    return Err(ClientError::Closed);
+                }
+            }
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let drain = self.run_announced(transport, started, async {
+            let _ = stopped.await;
+        });
+        let watch = async {
+            let result = watch.await;
+            drop(stop);
+            result
+        };
+        let (drained, watched) = tokio::join!(drain, watch);
+        drained?;
+        watched?;
+        end.ok_or(ClientError::Closed)
+    }
+
+    async fn run_announced<T: Transport>(
+        &self,
+        transport: Arc<T>,
+        started: oneshot::Sender<()>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ClientError> {
+        tokio::pin!(stop);
+        let Some(_lock) = self.lock(stop.as_mut()).await? else { return Ok(()) };
+        let effects = Taken::take(self)?;
+        self.set_role(Role::Drain).await?;
+        drop(started);
+        let mut driver = Driver { client: self, transport, tasks: JoinSet::new(), wake_at: None };
+        driver.run(effects, stop).await
+    }
+
+    async fn set_role(&self, role: Role) -> Result<(), ClientError> {
+        let (done, wait) = oneshot::channel();
+        self.worker().send(Command::SetRole(role, done))?;
+        wait.await.map_err(|_| ClientError::Closed)
+    }
+
+    /// Waits for the lock that the draining process holds.
+    async fn lock(
+        &self,
+        mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Option<DrainLock>, ClientError> {
+        loop {
+            if let Some(lock) = DrainLock::try_acquire(self.path())? {
+                return Ok(Some(lock));
+            }
+            tokio::select! {
+                () = stop.as_mut() => return Ok(None),
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+}
+
+/// Whether a sync can do no more for now, and why.
+fn ended(
+    status: &Status,
+    failing_since: &mut Option<Instant>,
+    patience: Duration,
+) -> Option<SyncEnd> {
+    match &status.stalled {
+        None => {
+            *failing_since = None;
+            status.idle.then_some(SyncEnd::Done)
+        }
+        Some(stalled) if stalled.next_attempt.is_none() => Some(SyncEnd::Stalled(stalled.clone())),
+        Some(stalled) => {
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            (since.elapsed() >= patience).then(|| SyncEnd::OutOfPatience(stalled.clone()))
+        }
+    }
+}
+
+/// The way from the engine, taken out of the client while it drains and given back after.
+struct Taken<'c> {
+    client: &'c Client,
+    effects: Option<Effects>,
+}
+
+impl<'c> Taken<'c> {
+    fn take(client: &'c Client) -> Result<Self, ClientError> {
+        let mut slot = client.effects().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut effects = slot.take().ok_or(ClientError::AlreadyDraining)?;
+        // What an earlier run left is void: the engine asks again.
+        while effects.try_recv().is_ok() {}
+        Ok(Self { client, effects: Some(effects) })
+    }
+
+    async fn next(&mut self) -> Option<Effect> {
+        match &mut self.effects {
+            Some(effects) => effects.recv().await,
+            None => None,
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        // Also when the run was dropped half-way: nothing is drained without a driver.
+        let (done, _) = oneshot::channel();
+        let _ = self.client.worker().send(Command::SetRole(Role::Write, done));
+        *self.client.effects().lock().unwrap_or_else(PoisonError::into_inner) = self.effects.take();
+    }
+}
+
+struct Driver<'c, T: Transport> {
+    client: &'c Client,
+    transport: Arc<T>,
+    tasks: JoinSet<()>,
+    wake_at: Option<Instant>,
+}
+
+impl<T: Transport> Driver<'_, T> {
+    async fn run(
+        &mut self,
+        mut effects: Taken<'_>,
+        mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), ClientError> {
+        self.listen_for_hints();
+        let mut poll = tokio::time::interval(POLL_INTERVAL);
+        loop {
+            let wake_at = self.wake_at;
+            let wake = async {
+                match wake_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.as_mut() => break,
+                effect = effects.next() => match effect {
+                    Some(effect) => self.carry_out(effect)?,
+                    None => return Err(ClientError::Closed),
+                },
+                () = wake => {
+                    self.wake_at = None;
+                    self.client.worker().send(Command::Event(Event::Timer))?;
+                }
+                _ = poll.tick() => self.client.worker().send(Command::Poll)?,
+                Some(_) = self.tasks.join_next() => {}
+            }
+        }
+        self.tasks.shutdown().await;
+        self.client.set_role(Role::Write).await
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), ClientError> {
+        match effect {
+            Effect::Send { request, body } => {
+                let (client, transport) = (self.client.clone(), Arc::clone(&self.transport));
+                let token = self.credentials()?.and_then(|credentials| credentials.access_token);
+                self.tasks.spawn(async move {
+                    let result = transport.send(body, token).await;
+                    let event = Event::RequestFinished { request, result };
+                    // A closed client has no use for the answer.
+                    let _ = client.notify(event);
+                });
+            }
+            Effect::RefreshToken => {
+                let (client, transport) = (self.client.clone(), Arc::clone(&self.transport));
+                let token = self.credentials()?.and_then(|credentials| credentials.refresh_token);
+                self.tasks.spawn(async move {
+                    let result = match transport.refresh(token).await {
+                        Refreshed::Tokens(tokens) => TokenResult::Renewed(tokens),
+                        Refreshed::Refused => TokenResult::Refused,
+                        Refreshed::Failed(failure) => TokenResult::Failed(failure),
+                    };
+                    let _ = client.notify(Event::TokenResult(result));
+                });
+            }
+            Effect::WakeAt(at) => self.wake_at = Some(instant_of(at)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn credentials(&self) -> Result<Option<Credentials>, ClientError> {
+        self.client.credentials()
+    }
+
+    /// Keeps the stream of hints open. After it broke, it is opened again once some request has
+    /// succeeded, so that it adds no attempts of its own while the server is away.
+    fn listen_for_hints(&mut self) {
+        let (client, transport) = (self.client.clone(), Arc::clone(&self.transport));
+        self.tasks.spawn(async move {
+            let mut changes = client.watch();
+            let mut first = true;
+            loop {
+                let broken_at = now();
+                if wait_for_success(&client, &mut changes, first, broken_at).await.is_err() {
+                    return;
+                }
+                let Ok(credentials) = client.credentials() else { return };
+                let token = credentials.and_then(|credentials| credentials.access_token);
+                let listener = client.clone();
+                let deliver = move |hint: Hint| {
+                    let _ = listener.notify(Event::PushReceived(hint));
+                };
+                if !first {
+                    // Hints may have been missed while the stream was down.
+                    deliver(Hint::full());
+                }
+                first = false;
+                let ended: Result<(), Failure> = transport.hints(token, &deliver).await;
+                if ended.is_err_and(|failure| failure.class == FailureClass::Config) {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Waits until a request has succeeded after `since`, or ever, when it is the `first` time.
+async fn wait_for_success(
+    client: &Client,
+    changes: &mut broadcast::Receiver<clarity_engine::Changes>,
+    first: bool,
+    since: LocalTime,
+) -> Result<(), ClientError> {
+    loop {
+        let last = client.status()?.last_success;
+        if last.is_some_and(|at| first || at > since) {
+            return Ok(());
+        }
+        if let Err(broadcast::error::RecvError::Closed) = changes.recv().await {
+            return Err(ClientError::Closed);
+        }
+    }
+}
+
+/// The moment of the monotonic clock that a time of the wall clock will be at, as things stand.
+fn instant_of(at: LocalTime) -> Instant {
+    let wait = u64::try_from(at.since_ms(now())).unwrap_or(0);
+    Instant::now() + Duration::from_millis(wait)
+}

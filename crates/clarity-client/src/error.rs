@@ -1,0 +1,118 @@
+//! Errors of the SDK.
+
+use clarity_engine::protocol::{Failure, FailureClass};
+use clarity_engine::store::StoreError;
+use clarity_engine::{EngineError, WriteError};
+
+/// What kind of error it is, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// What was asked for breaks a rule; the message says which.
+    Invalid,
+    /// There is no such entity, operation or conflict.
+    NotFound,
+    /// It cannot be done in the present state.
+    State,
+    /// A person must sign in.
+    AuthRequired,
+    /// The name or the password is wrong.
+    WrongCredentials,
+    /// The server could not be reached, or did not answer as one of ours.
+    Unreachable,
+    /// The device's storage is full.
+    StorageFull,
+    /// The store is damaged, foreign, newer, or cannot be read or written.
+    Store,
+    /// Another process uses the store.
+    Busy,
+    /// An import could not be read.
+    Import,
+    /// The client was closed.
+    Closed,
+}
+
+/// Why a call failed. Nothing of it was stored, unless it says so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// A local write was refused.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine could not go on.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// The server could not be reached or refused.
+    #[error(transparent)]
+    Server(#[from] Failure),
+    /// The name or the password is wrong.
+    #[error("the name or the password is wrong; nothing was changed")]
+    WrongCredentials,
+    /// The store belongs to another account.
+    #[error("this store belongs to another account; use another store for this account")]
+    OtherAccount,
+    /// An import could not be read.
+    #[error(transparent)]
+    Import(#[from] clarity_health::HealthError),
+    /// Another process drains this store.
+    #[error("another process is synchronising this store; stop it first")]
+    AlreadyDraining,
+    /// The server's address is not one.
+    #[error("\"{0}\" is not an address; it has the form http://host:port or https://host")]
+    Address(String),
+    /// The client was closed, or its thread ended.
+    #[error("the store was closed")]
+    Closed,
+    /// The operating system gave no random bits.
+    #[error("the operating system gives no random numbers")]
+    NoEntropy,
+}
+
+impl From<EngineError> for ClientError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => Self::Store(error),
+            other => Self::Engine(other),
+        }
+    }
+}
+
+impl ClientError {
+    /// What kind of error it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Write(WriteError::Store(error)) | Self::Store(error) => of_store(error),
+            Self::Write(
+                WriteError::NotFound | WriteError::NoSuchOperation(_) | WriteError::NoSuchConflict,
+            ) => ErrorKind::NotFound,
+            Self::Write(
+                WriteError::Exists
+                | WriteError::AlreadySent(_)
+                | WriteError::NotFailed(_)
+                | WriteError::HasDependents(_)
+                | WriteError::ConflictMoved,
+            )
+            | Self::OtherAccount => ErrorKind::State,
+            Self::Write(_) | Self::Address(_) => ErrorKind::Invalid,
+            Self::Engine(_) | Self::NoEntropy => ErrorKind::Store,
+            Self::Server(failure) if failure.class == FailureClass::Auth => ErrorKind::AuthRequired,
+            Self::Server(_) => ErrorKind::Unreachable,
+            Self::WrongCredentials => ErrorKind::WrongCredentials,
+            Self::Import(_) => ErrorKind::Import,
+            Self::AlreadyDraining => ErrorKind::Busy,
+            Self::Closed => ErrorKind::Closed,
+        }
+    }
+}
+
+fn of_store(error: &StoreError) -> ErrorKind {
+    match error {
+        StoreError::Full => ErrorKind::StorageFull,
+        StoreError::Busy => ErrorKind::Busy,
+        _ => ErrorKind::Store,
+    }
+}

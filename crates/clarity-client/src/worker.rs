@@ -1,0 +1,222 @@
+//! The one thread that writes: it takes what callers and the driver ask for, puts as much as there
+//! is into one transaction, commits, and only then answers.
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use clarity_engine::protocol::model::LocalTime;
+use clarity_engine::{Effect, Event, Handled, Role, Write, WriteError, Written};
+use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot};
+
+use crate::device::Device;
+use crate::error::ClientError;
+
+/// Most commands that share one commit.
+const GROUP_MAX: usize = 256;
+/// How many publications a slow watcher may be behind.
+const WATCH_BUFFER: usize = 1_024;
+
+/// What the thread is asked for.
+pub(crate) enum Command {
+    Write(Write, oneshot::Sender<Result<Written, ClientError>>),
+    Event(Event),
+    /// Begins or ends draining. The answer comes when it is so.
+    SetRole(Role, oneshot::Sender<()>),
+    /// Looks whether another process has written.
+    Poll,
+    /// Runs something on the store itself.
+    Run(Box<dyn FnOnce(&mut Device) + Send>),
+}
+
+/// The way to the thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    commands: mpsc::Sender<Command>,
+    watchers: broadcast::Sender<clarity_engine::Changes>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread asks the driver for.
+pub(crate) type Effects = async_mpsc::UnboundedReceiver<Effect>;
+
+impl Worker {
+    pub(crate) fn start(device: Device) -> Result<(Self, Effects), ClientError> {
+        let (commands, inbox) = mpsc::channel();
+        let (effects, outbox) = async_mpsc::unbounded_channel();
+        let (watchers, _) = broadcast::channel(WATCH_BUFFER);
+        let publish = watchers.clone();
+        let thread = std::thread::Builder::new()
+            .name("clarity-store".to_owned())
+            .spawn(move || run(device, &inbox, &effects, &publish))
+            .map_err(|_| ClientError::Closed)?;
+        Ok((Self { commands, watchers, thread: Some(thread) }, outbox))
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Result<(), ClientError> {
+        self.commands.send(command).map_err(|_| ClientError::Closed)
+    }
+
+    pub(crate) fn watch(&self) -> broadcast::Receiver<clarity_engine::Changes> {
+        self.watchers.subscribe()
+    }
+
+    /// Runs something on the store's thread and waits for it.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        part: impl FnOnce(&mut Device) -> T + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let (answer, wait) = mpsc::sync_channel(1);
+        let run = move |device: &mut Device| {
+            // The caller may have gone; then nobody wants the answer.
+            let _ = answer.send(part(device));
+        };
+        self.send(Command::Run(Box::new(run)))?;
+        wait.recv().map_err(|_| ClientError::Closed)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let (closed, _) = mpsc::channel();
+        self.commands = closed;
+        if let Some(thread) = self.thread.take() {
+            // What was accepted is committed before the thread ends.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The present by this device's clock.
+pub(crate) fn now() -> LocalTime {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    LocalTime(since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0))
+}
+
+fn run(
+    mut device: Device,
+    inbox: &mpsc::Receiver<Command>,
+    effects: &async_mpsc::UnboundedSender<Effect>,
+    watchers: &broadcast::Sender<clarity_engine::Changes>,
+) {
+    let mut seen = device.data_version().unwrap_or_default();
+    let mut draining = false;
+    let mut failed = false;
+    while let Ok(first) = inbox.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP_MAX {
+            match inbox.try_recv() {
+                Ok(next) => group.push(next),
+                Err(_) => break,
+            }
+        }
+        let mut batch = Batch { failed, ..Batch::default() };
+        for command in group {
+            match command {
+                Command::Write(write, answer) => {
+                    batch.events.push(Event::Write(write));
+                    batch.answers.push(answer);
+                }
+                Command::Event(event) => batch.events.push(event),
+                Command::Poll => {
+                    let version = device.data_version().unwrap_or(seen);
+                    if version != seen {
+                        seen = version;
+                        batch.events.push(Event::StoreChanged);
+                    }
+                }
+                Command::SetRole(role, done) => {
+                    batch.commit(&mut device, effects, watchers);
+                    device.set_role(role);
+                    draining = role == Role::Drain;
+                    if draining {
+                        batch.events.push(Event::Started);
+                        batch.commit(&mut device, effects, watchers);
+                    }
+                    // Whoever asked may have gone.
+                    let _ = done.send(());
+                }
+                Command::Run(part) => {
+                    batch.commit(&mut device, effects, watchers);
+                    part(&mut device);
+                }
+            }
+        }
+        if batch.failed && draining {
+            // What the failed transaction was about to learn is lost, such as the answer to a
+            // request. Nothing was acknowledged, so starting over sends it again.
+            batch.events.push(Event::Started);
+        }
+        batch.commit(&mut device, effects, watchers);
+        failed = batch.failed;
+    }
+}
+
+/// Events that share one commit, with those who wait for it.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Event>,
+    answers: Vec<oneshot::Sender<Result<Written, ClientError>>>,
+    /// Whether the last transaction failed.
+    failed: bool,
+}
+
+impl Batch {
+    fn commit(
+        &mut self,
+        device: &mut Device,
+        effects: &async_mpsc::UnboundedSender<Effect>,
+        watchers: &broadcast::Sender<clarity_engine::Changes>,
+    ) {
+        if self.events.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut self.events);
+        let answers = std::mem::take(&mut self.answers);
+        match device.handle(events, now()) {
+            Ok(Handled { written, effects: wanted, .. }) => {
+                self.failed = false;
+                for (answer, result) in answers.into_iter().zip(written) {
+                    let _ = answer.send(result.map_err(ClientError::from));
+                }
+                for effect in wanted {
+                    match effect {
+                        Effect::Publish(changes) => drop(watchers.send(changes)),
+                        effect => drop(effects.send(effect)),
+                    }
+                }
+            }
+            Err(error) => {
+                self.failed = true;
+                refuse(error, answers, effects);
+            }
+        }
+    }
+}
+
+/// The whole transaction failed: every caller hears why, and the driver looks again later.
+fn refuse(
+    error: ClientError,
+    answers: Vec<oneshot::Sender<Result<Written, ClientError>>>,
+    effects: &async_mpsc::UnboundedSender<Effect>,
+) {
+    tracing::warn!(kind = ?error.kind(), "a transaction of the store failed and was undone");
+    let kind = error.kind();
+    let mut answers = answers.into_iter();
+    if let Some(first) = answers.next() {
+        let _ = first.send(Err(error));
+    }
+    for answer in answers {
+        let error = match kind {
+            crate::ErrorKind::StorageFull => clarity_engine::store::StoreError::Full,
+            crate::ErrorKind::Busy => clarity_engine::store::StoreError::Busy,
+            _ => clarity_engine::store::StoreError::Io {
+                detail: "a write that shared the transaction failed".to_owned(),
+            },
+        };
+        let _ = answer.send(Err(WriteError::from(error).into()));
+    }
+    let _ = effects.send(Effect::WakeAt(now().plus_ms(RETRY_AFTER_FAILURE_MS)));
+}
+
+/// How soon a failed transaction of the driver is followed by another look, in milliseconds.
+const RETRY_AFTER_FAILURE_MS: i64 = 1_000;
