@@ -158,7 +158,7 @@ mod tests {
         let sibling = identity.sibling_id(|parts| {
             parts.number(60.0);
         });
-        assert_eq!(sibling.as_str(), "");
+        assert_eq!(sibling.as_str(), "017161b8-81b0-8a8e-8df0-96e1f65d5f54");
     }
 
     // Shows that each part of the key makes another id, also when text moves between two parts.

@@ -32,6 +32,7 @@ const SKIPPED_UNKNOWN: &str = "element that this version does not know";
 
 const MISPLACED: Unreadable = "an element in a place where it cannot be";
 const NO_END: Unreadable = "an element whose end is missing";
+const NO_START: Unreadable = "an end tag that nothing began";
 const TOO_DEEP: Unreadable = "elements nested deeper than any export has them";
 const BAD_METADATA: Unreadable = "a metadata entry without a key";
 const BAD_LOCATION: Unreadable = "a route point without a place";
@@ -121,14 +122,17 @@ impl<'r> Document<'r> {
     }
 
     /// An end tag.
-    pub(crate) fn end(&mut self, name: &[u8], output: &mut Output<'_>) {
+    pub(crate) fn end(&mut self, name: &[u8], byte_offset: u64, output: &mut Output<'_>) {
         if self.too_deep > 0 {
             self.too_deep -= 1;
             return;
         }
         let element = Element::of(name);
-        // An end without a start belongs to a start that was damaged, which was counted.
         let Some(index) = self.stack.iter().rposition(|frame| frame.element == element) else {
+            // The end of an element that is known belongs to a start that was counted as damaged.
+            if matches!(element, Element::Other(_)) {
+                output.damage(byte_offset, NO_START);
+            }
             return;
         };
         self.abandon_above(index + 1, output);

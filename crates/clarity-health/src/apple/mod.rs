@@ -43,6 +43,7 @@ use crate::xml::{Breakage, Scanner, Token};
 const SKIPPED_EMPTY_ROUTE: &str = "route file without points";
 const DAMAGED_TAG: &str = "a tag that never ends";
 const DAMAGED_LONG_TAG: &str = "a tag or comment that is longer than allowed";
+const DAMAGED_TEXT: &str = "text where none belongs, perhaps a tag without its bracket";
 const DAMAGED_ENTITY: &str = "an entity declaration, which is refused";
 const DAMAGED_END: &str = "the file ends before the export does";
 const DAMAGED_STREAM: &str = "the file cannot be read or unpacked further than here";
@@ -270,13 +271,14 @@ fn read_token<R: Read>(
                 document.start(&content, empty, byte_offset, output);
             }
         },
-        (_, Token::End(name)) => document.end(name, output),
+        (byte_offset, Token::End(name)) => document.end(name, byte_offset, output),
         (_, Token::Text(_)) => {}
         (byte_offset, Token::Broken(breakage)) => {
             let what = match breakage {
                 Breakage::Unclosed => DAMAGED_TAG,
                 Breakage::TooLong => DAMAGED_LONG_TAG,
                 Breakage::EntityDeclaration => DAMAGED_ENTITY,
+                Breakage::Text => DAMAGED_TEXT,
             };
             output.damage(byte_offset, what);
         }

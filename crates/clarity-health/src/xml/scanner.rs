@@ -50,6 +50,8 @@ pub(crate) enum Breakage {
     TooLong,
     /// An `<!ENTITY`.
     EntityDeclaration,
+    /// Text where none belongs.
+    Text,
 }
 
 /// A token by its place in the buffer.
@@ -75,7 +77,10 @@ pub(crate) struct Scanner<R> {
     ended: bool,
     error: Option<io::Error>,
     keep_text: bool,
-    token_start: usize,
+    /// Whether what follows belongs to a place that was reported as broken.
+    in_damage: bool,
+    /// The place of the last token, or of the one that is being read.
+    token_offset: u64,
 }
 
 impl<R: Read> Scanner<R> {
@@ -91,13 +96,14 @@ impl<R: Read> Scanner<R> {
             ended: false,
             error: None,
             keep_text,
-            token_start: 0,
+            in_damage: false,
+            token_offset: 0,
         }
     }
 
     /// The place of the last token, in bytes of the original stream.
     pub(crate) fn token_offset(&self) -> u64 {
-        self.offset(self.token_start)
+        self.token_offset
     }
 
     /// The place behind the last token, in bytes of the original stream.
@@ -132,7 +138,7 @@ impl<R: Read> Scanner<R> {
             if let Some(found) = memmem::find(unread, needle) {
                 let prologue = self.start..self.start + found;
                 self.start += found;
-                self.token_start = self.start;
+                self.token_offset = self.position();
                 return Some(&self.buffer[prologue]);
             }
             if unread.len() >= limit || !self.fill() {
@@ -146,7 +152,7 @@ impl<R: Read> Scanner<R> {
         loop {
             let unread = &self.buffer[self.start..];
             if let Some(found) = unread.iter().position(|byte| !byte.is_ascii_whitespace()) {
-                self.token_start = self.start + found;
+                self.token_offset = self.offset(self.start + found);
                 return false;
             }
             self.start = self.buffer.len();
@@ -186,10 +192,10 @@ impl<R: Read> Scanner<R> {
 
     fn advance(&mut self) -> Piece {
         loop {
-            if let Some(text) = self.move_to_bracket() {
-                return Piece::Text(text);
+            if let Some(piece) = self.move_to_bracket() {
+                return piece;
             }
-            self.token_start = self.start;
+            self.token_offset = self.position();
             // `move_to_bracket` leaves `start` at a `<`, or at the end of the stream.
             let Some(next) = self.byte(1) else {
                 let inside_tag = self.start < self.buffer.len();
@@ -198,7 +204,7 @@ impl<R: Read> Scanner<R> {
             };
             match next {
                 b'!' | b'?' => {
-                    if let Some(piece) = self.skip_declaration(next) {
+                    if let Some(piece) = self.skip_declaration() {
                         return piece;
                     }
                 }
@@ -210,20 +216,27 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Moves to the next `<` or to the end. Answers the range of the text before it, if wanted.
-    fn move_to_bracket(&mut self) -> Option<Range<usize>> {
+    /// Moves to the next `<` or to the end. Answers the text before it, if it is wanted, or that
+    /// there is some where none belongs.
+    fn move_to_bracket(&mut self) -> Option<Piece> {
         let mut kept = 0;
         loop {
             let from = self.start + kept;
-            if let Some(found) = memchr(b'<', &self.buffer[from..]) {
-                let text = self.start..from + found;
-                self.start = text.end;
-                return self.wanted_text(text);
+            let found = memchr(b'<', &self.buffer[from..]);
+            let end = found.map_or(self.buffer.len(), |found| from + found);
+            if let Some(stray) = self.stray_text(end) {
+                return Some(stray);
             }
-            kept = self.buffer.len() - self.start;
+            if found.is_some() {
+                self.in_damage = false;
+                let text = self.start..end;
+                self.start = end;
+                return self.wanted_text(text).map(Piece::Text);
+            }
+            kept = end - self.start;
             if !self.keep_text || kept > TEXT_BYTES_MAX {
                 // Text that nobody reads is not held.
-                self.start = self.buffer.len();
+                self.start = end;
                 kept = 0;
             }
             if !self.fill() {
@@ -233,11 +246,24 @@ impl<R: Read> Scanner<R> {
         }
     }
 
+    /// Without `keep_text` there is nothing but white space between tags; a tag that lost its `<`
+    /// would otherwise vanish without a trace. What is left of a broken tag was reported already.
+    fn stray_text(&mut self, end: usize) -> Option<Piece> {
+        if self.keep_text || self.in_damage {
+            return None;
+        }
+        let text = &self.buffer[self.start..end];
+        self.start += text.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        self.token_offset = self.position();
+        self.in_damage = true;
+        Some(Piece::Broken(Breakage::Text))
+    }
+
     fn wanted_text(&mut self, text: Range<usize>) -> Option<Range<usize>> {
         if !self.keep_text || text.is_empty() {
             return None;
         }
-        self.token_start = text.start;
+        self.token_offset = self.offset(text.start);
         Some(text.start..text.end.min(text.start + TEXT_BYTES_MAX))
     }
 
@@ -256,13 +282,13 @@ impl<R: Read> Scanner<R> {
                 scanned = unread.len();
                 if scanned > TAG_BYTES_MAX {
                     self.start = self.buffer.len();
+                    self.in_damage = true;
                     return Piece::Broken(Breakage::TooLong);
                 }
                 if !self.fill() {
                     self.start = self.buffer.len();
                     return Piece::EndOfInput { inside_tag: true };
                 }
-                self.token_start = self.start;
                 continue;
             };
             match unread[found] {
@@ -286,23 +312,22 @@ impl<R: Read> Scanner<R> {
     }
 
     /// Skips `<!…>`, `<!--…-->`, `<![CDATA[…]]>` and `<?…?>` without holding them.
-    fn skip_declaration(&mut self, kind: u8) -> Option<Piece> {
+    fn skip_declaration(&mut self) -> Option<Piece> {
         while self.buffer.len() - self.start < 9 && self.fill() {}
-        self.token_start = self.start;
         let unread = &self.buffer[self.start..];
         if unread.starts_with(b"<!ENTITY") {
             self.start += 8;
+            self.in_damage = true;
             return Some(Piece::Broken(Breakage::EntityDeclaration));
         }
         let (opening, ending): (usize, &[u8]) = if unread.starts_with(b"<!--") {
             (4, b"-->")
         } else if unread.starts_with(b"<![CDATA[") {
             (9, b"]]>")
-        } else if kind == b'?' {
-            (2, b"?>")
         } else {
-            // In a document type, brackets nest; the declarations in it are skipped one by one.
-            return self.skip_markup_declaration();
+            // In a document type, brackets nest; the declarations in it are taken one by one. An
+            // instruction ends at its bracket too: nothing else should be lost to a stray `<?`.
+            return self.skip_to_bracket();
         };
         self.start += opening.min(unread.len());
         let mut skipped = 0;
@@ -317,6 +342,7 @@ impl<R: Read> Scanner<R> {
             self.start += passed;
             skipped += passed;
             if skipped > COMMENT_BYTES_MAX {
+                self.in_damage = true;
                 return Some(Piece::Broken(Breakage::TooLong));
             }
             if !self.fill() {
@@ -326,7 +352,7 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    fn skip_markup_declaration(&mut self) -> Option<Piece> {
+    fn skip_to_bracket(&mut self) -> Option<Piece> {
         self.start += 2;
         let mut skipped = 0;
         loop {
@@ -334,11 +360,13 @@ impl<R: Read> Scanner<R> {
             if let Some(found) = memchr2(b'>', b'<', unread) {
                 // A `<` begins the next declaration inside this one.
                 self.start += found + usize::from(unread[found] == b'>');
-                return None;
+                // Only route files begin with an instruction; between records there is none.
+                return (!self.keep_text).then_some(Piece::Broken(Breakage::Text));
             }
             skipped += unread.len();
             self.start = self.buffer.len();
             if skipped > COMMENT_BYTES_MAX {
+                self.in_damage = true;
                 return Some(Piece::Broken(Breakage::TooLong));
             }
             if !self.fill() {
@@ -352,7 +380,6 @@ impl<R: Read> Scanner<R> {
             if !self.fill() {
                 return None;
             }
-            self.token_start = self.start;
         }
         self.buffer.get(self.start + ahead).copied()
     }
@@ -391,14 +418,16 @@ impl<R: Read> Scanner<R> {
         for (position, _) in &mut self.dropped {
             *position -= self.start;
         }
-        self.token_start = self.token_start.saturating_sub(self.start);
         self.buffer.drain(..self.start);
         self.start = 0;
     }
 
     /// Takes out the control characters that XML forbids and some apps write all the same.
     fn drop_control_characters(&mut self, from: usize) {
-        if !self.buffer[from..].iter().any(|byte| is_forbidden(*byte)) {
+        // Whole pieces without an early end are what the compiler turns into vector code.
+        let has_forbidden =
+            |piece: &[u8]| piece.iter().fold(false, |found, byte| found | is_forbidden(*byte));
+        if !self.buffer[from..].chunks(512).any(has_forbidden) {
             return;
         }
         let mut write = from;

@@ -62,8 +62,16 @@ fn tokens_do_not_depend_on_reads() {
 #[test]
 fn goes_on_after_a_broken_tag() {
     let xml = b"<a x=\"1><b y=\"2\"/><c <d/>< e>1 < 2</d>";
-    let expected =
-        ["0 Unclosed", "8 b y=\"2\"/", "18 Unclosed", "21 d/", "34 end d", "38 end false"];
+    let expected = [
+        "0 Unclosed",
+        "8 b y=\"2\"/",
+        "18 Unclosed",
+        "21 d/",
+        "27 Text",
+        "33 Text",
+        "34 end d",
+        "38 end false",
+    ];
     for size in [1, 3, 1_000] {
         assert_eq!(tokens(xml, size, false), expected);
     }
@@ -90,11 +98,28 @@ fn cuts_are_noticed() {
     }
 }
 
+// Shows that text between tags is reported once, at its start, unless it is asked for.
+#[test]
+fn stray_text_is_reported() {
+    let xml = b"<a/> \n x y\nz < 3 <b/>\n";
+    for size in [1, 2, 5, 1_000] {
+        assert_eq!(
+            tokens(xml, size, false),
+            ["0 a/", "7 Text", "15 Text", "17 b/", "22 end false"].map(str::to_owned)
+        );
+    }
+}
+
 // Shows that entity declarations are told apart wherever they are.
 #[test]
 fn entity_declarations_are_reported() {
     let xml = b"<!DOCTYPE a [ <!ELEMENT a ANY> <!ENTITY b \"c\"> ]><a/>";
-    assert_eq!(tokens(xml, 5, false), ["31 EntityDeclaration", "49 a/", "53 end false"]);
+    let expected = ["31 EntityDeclaration", "49 a/", "53 end false"].map(str::to_owned);
+    let found = tokens(xml, 5, true);
+    let found: Vec<_> = found.into_iter().filter(|token| !token.contains("text")).collect();
+    assert_eq!(found, expected);
+    let places = ["0 Text", "14 Text", "31 EntityDeclaration", "49 a/", "53 end false"];
+    assert_eq!(tokens(xml, 5, false), places);
 }
 
 // Shows that a tag or a comment without end is given up at its limit and memory stays flat.

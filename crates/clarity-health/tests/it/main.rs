@@ -1,0 +1,11 @@
+//! The reader from outside: real exports, every known defect, and properties.
+
+#![allow(clippy::unwrap_used, reason = "in a test, a failed unwrap is a failed test")]
+
+mod generated;
+mod packages;
+mod properties;
+mod real_files;
+mod shapes;
+mod support;
+mod traps;
