@@ -357,14 +357,20 @@ impl StoreTransaction<'_> {
         Ok(found.flatten().map(|counter| Counter(counter.cast_unsigned())))
     }
 
-    /// When the oldest operation that still goes out by itself was made.
+    /// When the oldest operation that goes out by itself was made: ready, blocked, in flight or set
+    /// aside.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn oldest_waiting(&self) -> Result<Option<LocalTime>, StoreError> {
-        let Some(lowest) = self.lowest_unsettled()? else { return Ok(None) };
-        let sql = "SELECT made_at FROM operation WHERE counter = ?1";
-        self.read_one(sql, [signed(lowest.0)], |row| Ok(LocalTime(row.get(0)?)))
+        const SELECT: &str = "
+            SELECT made_at FROM operation WHERE counter = (
+                SELECT min(counter) FROM (
+                    SELECT min(counter) AS counter FROM operation WHERE state = 0
+                    UNION ALL SELECT min(counter) FROM operation WHERE state = 1
+                    UNION ALL SELECT min(counter) FROM operation WHERE state = 2
+                    UNION ALL SELECT min(counter) FROM operation WHERE state = 3))";
+        self.read_one(SELECT, [], |row| Ok(LocalTime(row.get(0)?)))
     }
 
     pub(crate) fn state_of(&self, counter: Counter) -> Result<Option<OperationState>, StoreError> {

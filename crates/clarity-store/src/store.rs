@@ -149,7 +149,11 @@ impl Store {
             self.shared.connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let pages = bytes / page_bytes.cast_unsigned().max(1);
         let statement = format!("PRAGMA incremental_vacuum({})", pages.min(u64::from(u32::MAX)));
-        Ok(self.shared.connection.execute_batch(&statement)?)
+        // Each step gives back one page.
+        let mut statement = self.shared.connection.prepare(&statement)?;
+        let mut steps = statement.query([])?;
+        while steps.next()?.is_some() {}
+        Ok(())
     }
 
     /// Looks for damage in the whole file: up to `limit` findings, without values; none is good.

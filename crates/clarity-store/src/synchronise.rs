@@ -173,9 +173,7 @@ impl Table<'_> {
             self.record_column(&column)?;
             changed.push(column);
         }
-        if !changed.is_empty() {
-            self.promote(&changed)?;
-        }
+        self.promote(&changed)?;
         let stored = layout.rollup.as_ref().map(|rollup| &rollup.declaration);
         let rollup_changed = leads && stored != declared.rollup.as_ref();
         if rollup_changed {
@@ -219,6 +217,9 @@ impl Table<'_> {
 
     /// Moves fields from `extra` into new columns where they fit.
     fn promote(&self, columns: &[ColumnLayout]) -> Result<(), StoreError> {
+        if columns.is_empty() {
+            return Ok(());
+        }
         let present: Vec<String> = columns
             .iter()
             .map(|column| format!("json_type(extra, '$.\"{}\"') IS NOT NULL", column.name))

@@ -1,0 +1,21 @@
+//! Tests of the local store, one module for each promise or part.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
+mod concurrency;
+mod counts;
+mod entities;
+mod files;
+mod full;
+mod golden;
+mod inbox;
+mod named;
+mod queue;
+mod rollups;
+mod schema_change;
+mod secrecy;
+mod sending;
+mod snapshot;
+mod support;
+mod transactions;
+mod values;

@@ -1,0 +1,27 @@
+//! The definition of every table, index and column kind of a new store.
+
+use clarity_store::Store;
+use rusqlite::Connection;
+
+use crate::support::{BIRTH, Place};
+
+/// Shows every definition in a new file, with the schema that ships. A difference to a released
+/// version needs a migration.
+#[test]
+fn definitions() {
+    let place = Place::new();
+    let schema = clarity_model::Schema::shipped().unwrap();
+    drop(Store::open(&place.options(), schema.into(), BIRTH).unwrap());
+    let connection = Connection::open(place.path()).unwrap();
+    let mut statement = connection
+        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name")
+        .unwrap();
+    let definitions: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    insta::assert_snapshot!(definitions.join(";\n\n"));
+    let pragma = |name: &str| -> i64 {
+        connection.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+    };
+    let pragmas = ["application_id", "user_version", "auto_vacuum", "page_size"].map(pragma);
+    insta::assert_snapshot!(format!("{pragmas:?}"), @"[1131172729, 1, 2, 4096]");
+}
