@@ -91,6 +91,10 @@ fn fill(
             break;
         }
     }
+    // A suspect group waits for a success of something else; a pull can be that.
+    if schedule.in_flight.is_empty() && !schedule.suspects.is_empty() {
+        send_pull(context, schedule, effects)?;
+    }
     Ok(())
 }
 
@@ -100,7 +104,12 @@ fn send_pull(
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
     let request = schedule.allocate();
-    schedule.in_flight.push(InFlight { id: request, push: false, suspect: None });
+    schedule.in_flight.push(InFlight {
+        id: request,
+        push: false,
+        token: schedule.token,
+        suspect: None,
+    });
     effects.push(Effect::Send { request, body: Request::Pull(pull::build(context)?) });
     context.noted.status = true;
     Ok(())
@@ -125,7 +134,8 @@ fn send_push(
         let suspect = schedule.suspects.remove(position);
         if let Some(built) = push::rebuild(context, request, &suspect.carriers, stamp)? {
             let suspect = Some(suspect.suspicion);
-            schedule.in_flight.push(InFlight { id: request, push: true, suspect });
+            let token = schedule.token;
+            schedule.in_flight.push(InFlight { id: request, push: true, token, suspect });
             effects.push(Effect::Send { request, body: Request::Push(built) });
             return Ok(true);
         }
@@ -140,7 +150,8 @@ fn send_push(
     let suspects: BTreeSet<Counter> =
         schedule.suspects.iter().flat_map(|suspect| suspect.carriers.iter().copied()).collect();
     let Some(built) = push::build(context, request, &suspects, stamp)? else { return Ok(false) };
-    schedule.in_flight.push(InFlight { id: request, push: true, suspect: None });
+    let token = schedule.token;
+    schedule.in_flight.push(InFlight { id: request, push: true, token, suspect: None });
     schedule.progress.sent(counts.ready + counts.in_flight);
     effects.push(Effect::Send { request, body: Request::Push(built) });
     Ok(true)
@@ -210,6 +221,8 @@ fn failed(
         poison::back(schedule, &carriers, suspicion);
     }
     match failure.class {
+        // It went with a token that has been renewed since: it just goes again.
+        FailureClass::Auth if in_flight.token < schedule.token => Ok(Vec::new()),
         FailureClass::Auth => Ok(token_refused(context, schedule, &failure.message)),
         FailureClass::AccessRemoved => {
             schedule.pause(Pause::AccessRemoved, context.now, &failure.message);
@@ -289,6 +302,7 @@ pub(crate) fn token_result(
             credentials.refresh_token = Some(tokens.refresh_token);
             context.tx.put_credentials(&credentials)?;
             context.tx.bind_account(&tokens.account_id, &tokens.device_id)?;
+            schedule.token += 1;
             schedule.pauses.remove(&Pause::AuthRequired);
             schedule.pauses.remove(&Pause::AccessRemoved);
             if !asked {

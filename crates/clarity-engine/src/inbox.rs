@@ -43,7 +43,8 @@ pub(crate) fn discard(
     Ok(Written::default())
 }
 
-/// Sends a failed operation again, as a new one: the old id has its answer for ever.
+/// Sends a failed operation again, as a new one: the old id has its answer for ever. One that was
+/// set aside has no answer yet, and goes again under the id that it has.
 pub(crate) fn retry(
     context: &mut Context<'_, '_>,
     counter: Counter,
@@ -53,8 +54,15 @@ pub(crate) fn retry(
     let mut operations = Vec::new();
     let mut batches = BTreeMap::new();
     for member in members {
-        operations.extend(renew(context, &member, &mut batches)?);
+        if member.state == OperationState::SetAside {
+            context.tx.set_operation_state(member.counter, OperationState::Ready)?;
+            lane::unblock(context, &member.key)?;
+            operations.push(member.counter);
+        } else {
+            operations.extend(renew(context, &member, &mut batches)?);
+        }
     }
+    context.noted.status = true;
     Ok(Written { operations, ..Written::default() })
 }
 

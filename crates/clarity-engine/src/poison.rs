@@ -100,12 +100,12 @@ pub(crate) fn refused(
     Ok(())
 }
 
+/// The operations of a group, cut in two.
+type Halves = (Vec<Counter>, Vec<Counter>);
+
 /// Two halves, none of which cuts an atomic batch; nothing when the group is one operation or one
 /// atomic batch.
-fn split(
-    context: &Context<'_, '_>,
-    carriers: &[Counter],
-) -> Result<Option<(Vec<Counter>, Vec<Counter>)>, StoreError> {
+fn split(context: &Context<'_, '_>, carriers: &[Counter]) -> Result<Option<Halves>, StoreError> {
     let mut batches = Vec::with_capacity(carriers.len());
     for carrier in carriers {
         batches.push(context.tx.operation(*carrier)?.and_then(|operation| operation.batch));

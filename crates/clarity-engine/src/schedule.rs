@@ -142,6 +142,8 @@ pub struct PauseInfo {
 pub(crate) struct InFlight {
     pub(crate) id: RequestId,
     pub(crate) push: bool,
+    /// Which access token it went with: a refusal of an older one says nothing of the newest.
+    pub(crate) token: u64,
     /// How often the suspect group that it tests has failed already.
     pub(crate) suspect: Option<Suspicion>,
 }
@@ -181,6 +183,8 @@ pub(crate) struct Schedule {
     pub(crate) attempts: Vec<LocalTime>,
     pub(crate) probe_with_pull: bool,
     pub(crate) refreshing: bool,
+    /// How often the access token was renewed.
+    pub(crate) token: u64,
     /// Refusals of a token since the last success.
     pub(crate) refusals: u32,
     pub(crate) pull_wanted: bool,

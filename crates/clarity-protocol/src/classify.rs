@@ -102,7 +102,7 @@ fn class_of(status: u16, ours: bool, json: bool) -> FailureClass {
         401 => FailureClass::Auth,
         403 if ours => FailureClass::AccessRemoved,
         404 | 405 | 501 => FailureClass::Config,
-        410 => FailureClass::Reset,
+        410 if ours => FailureClass::Reset,
         413 => FailureClass::TooLarge,
         400 | 422 if ours => FailureClass::BadRequest,
         415 | 426 => FailureClass::UpgradeRequired,
