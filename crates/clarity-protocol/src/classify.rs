@@ -99,7 +99,7 @@ pub fn classify(answer: Answer<'_>) -> Result<(), Failure> {
 fn class_of(status: u16, ours: bool, json: bool) -> FailureClass {
     match status {
         200..=399 => FailureClass::CaptivePortal,
-        401 => FailureClass::Auth,
+        401 if ours => FailureClass::Auth,
         403 if ours => FailureClass::AccessRemoved,
         404 | 405 | 501 => FailureClass::Config,
         410 if ours => FailureClass::Reset,
@@ -107,7 +107,7 @@ fn class_of(status: u16, ours: bool, json: bool) -> FailureClass {
         400 | 422 if ours => FailureClass::BadRequest,
         415 | 426 => FailureClass::UpgradeRequired,
         // A login page may come with any status; one of our own errors is always JSON.
-        403 | 511 if !json => FailureClass::CaptivePortal,
+        401 | 403 | 511 if !json => FailureClass::CaptivePortal,
         _ => FailureClass::Transient,
     }
 }

@@ -68,8 +68,10 @@ fn the_table_of_answers() {
         (&[403], NOT_OURS, NO_TYPE, CaptivePortal),
         // Who may not.
         (&[401], OURS, PROBLEM, Auth),
-        (&[401], NOT_OURS, HTML, Auth),
-        (&[401], NOT_OURS, NO_TYPE, Auth),
+        // A stranger's refusal says nothing about our token.
+        (&[401], NOT_OURS, HTML, CaptivePortal),
+        (&[401], NOT_OURS, NO_TYPE, CaptivePortal),
+        (&[401], NOT_OURS, JSON, Transient),
         (&[403], OURS, PROBLEM, AccessRemoved),
         (&[403], OURS, HTML, AccessRemoved),
         (&[403], NOT_OURS, JSON, Transient),
@@ -79,6 +81,7 @@ fn the_table_of_answers() {
         (&[404, 405, 501], NOT_OURS, NO_TYPE, Config),
         // A request that this server cannot take as it is.
         (&[410], OURS, PROBLEM, Reset),
+        (&[410], NOT_OURS, HTML, Transient),
         (&[413], OURS, PROBLEM, TooLarge),
         (&[413], NOT_OURS, HTML, TooLarge),
         (&[415, 426], OURS, PROBLEM, UpgradeRequired),
