@@ -61,6 +61,8 @@ impl Store {
         birth: Birth,
     ) -> Result<Self, StoreError> {
         check_schema(&schema)?;
+        #[cfg(unix)]
+        make_private_file(options);
         let connection = connect(options, OpenFlags::SQLITE_OPEN_CREATE)?;
         inspect(&connection)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
@@ -250,6 +252,19 @@ impl Shared {
 fn definitions(connection: &Connection) -> Result<i64, StoreError> {
     let mut statement = connection.prepare_cached("PRAGMA schema_version")?;
     Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// Makes a new file that only its owner may read: it will hold health data and tokens. SQLite gives
+/// its journals the same permissions. Where this fails, SQLite meets the same obstacle and tells.
+#[cfg(unix)]
+fn make_private_file(options: &OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let name = options.path.to_string_lossy();
+    let is_file = options.vfs.is_none() && !name.starts_with(':') && !name.starts_with("file:");
+    if is_file {
+        let mut file = std::fs::OpenOptions::new();
+        let _ = file.write(true).create_new(true).mode(0o600).open(&options.path);
+    }
 }
 
 fn connect(options: &OpenOptions, create: OpenFlags) -> Result<Connection, StoreError> {

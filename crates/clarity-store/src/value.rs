@@ -129,7 +129,7 @@ fn real(number: &Number) -> Option<ColumnValue<'static>> {
 
 /// Reads what [`column_value`] wrote; `None` for NULL.
 pub(crate) fn read_column(kind: Column, value: ValueRef<'_>) -> Result<Option<Value>, StoreError> {
-    let invalid = StoreError::InvalidValue { table: "entity", column: "a declared column" };
+    let invalid = StoreError::InvalidValue { table: "entity", column: "field" };
     Ok(Some(match (kind, value) {
         (_, ValueRef::Null) => return Ok(None),
         (Column::Integer | Column::Number, ValueRef::Integer(value)) => Value::from(value),

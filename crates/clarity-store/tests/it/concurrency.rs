@@ -87,3 +87,14 @@ fn one_drains_at_a_time() {
     let nowhere = place.directory.path().join("missing").join("store.db");
     assert!(matches!(DrainLock::try_acquire(&nowhere), Err(StoreError::Io { .. })));
 }
+
+/// Shows that a store and a reader can be handed to another thread, as a driver does.
+#[test]
+fn stores_move_between_threads() {
+    let place = Place::new();
+    let store = place.open();
+    let reader = Store::open_reader(&place.options(), place.schema.clone()).unwrap();
+    let (mut store, mut reader) = thread::spawn(move || (store, reader)).join().unwrap();
+    assert_eq!(store.begin().unwrap().queue_counts().unwrap().total(), 0);
+    assert_eq!(reader.snapshot().unwrap().queue_counts().unwrap().total(), 0);
+}

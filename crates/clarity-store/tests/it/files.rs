@@ -130,3 +130,17 @@ fn an_empty_file_becomes_a_store() {
     assert!(fs::metadata(begun.path()).unwrap().len() > 0);
     filled(&begun);
 }
+
+/// Shows that nobody but the owner may read a store and its journals.
+#[cfg(unix)]
+#[test]
+fn a_store_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let mut store = place.open();
+    store.begin().unwrap().put_state("some", &1).unwrap();
+    for name in ["store.db", "store.db-wal", "store.db-shm"] {
+        let permissions = fs::metadata(place.directory.path().join(name)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600, "{name}");
+    }
+}
