@@ -240,7 +240,7 @@ impl Client {
         self.write(Write::Resolve { conflict: id, mark, resolution })
     }
 
-    fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         part: impl FnOnce(&StoreTransaction<'_>) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
@@ -455,20 +455,29 @@ impl Client {
         self.inner.worker.watch()
     }
 
-    /// Pauses synchronisation until a time, or until [`Client::resume_sync`].
+    /// Pauses synchronisation until a time, or until [`Client::resume_sync`]. The pause is durable
+    /// and holds for every process that uses the store.
     ///
     /// # Errors
-    /// When the client is closed.
+    /// When the client is closed or the store cannot be written.
     pub fn pause_sync(&self, until: Option<LocalTime>) -> Result<(), ClientError> {
-        self.inner.worker.send(Command::Event(Event::Pause { until }))
+        self.note(Event::Pause { until })
     }
 
     /// Resumes synchronisation.
     ///
     /// # Errors
-    /// When the client is closed.
+    /// When the client is closed or the store cannot be written.
     pub fn resume_sync(&self) -> Result<(), ClientError> {
-        self.inner.worker.send(Command::Event(Event::Resume))
+        self.note(Event::Resume)
+    }
+
+    /// Takes in what changes when to send, durably, whether this process drains the store or
+    /// another one.
+    fn note(&self, event: Event) -> Result<(), ClientError> {
+        self.inner.worker.run(move |device| device.handle_as_drain(vec![event], now()))??;
+        // If this process drains, it looks at once what to do now.
+        self.notify(Event::Timer)
     }
 
     /// Tells the engine of something that happened outside, such as a silent push.

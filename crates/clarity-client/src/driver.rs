@@ -77,6 +77,8 @@ impl Client {
         let watch = async {
             // The sender is kept until the engine has begun; until then nothing can be done.
             let _ = begun.await;
+            // Somebody asks for it now: a wait that an earlier failure left is cut short.
+            self.notify(Event::SyncNow)?;
             let mut failing_since = None;
             loop {
                 let status = self.status()?;

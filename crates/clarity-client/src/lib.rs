@@ -32,6 +32,8 @@ mod http;
 #[cfg(not(target_arch = "wasm32"))]
 mod import;
 #[cfg(not(target_arch = "wasm32"))]
+mod inspect;
+#[cfg(not(target_arch = "wasm32"))]
 mod worker;
 
 pub use device::{Device, OsEntropy};
@@ -46,6 +48,8 @@ pub use driver::{SyncEnd, SyncReport};
 pub use http::HttpTransport;
 #[cfg(not(target_arch = "wasm32"))]
 pub use import::{ImportProgress, ImportReport};
+#[cfg(not(target_arch = "wasm32"))]
+pub use inspect::KnownOperation;
 
 pub use clarity_engine as engine;
 pub use clarity_engine::protocol::model::{
