@@ -119,7 +119,8 @@ fn integer(number: &Number) -> Option<ColumnValue<'static>> {
     (Number::from(value) == *number).then_some(ColumnValue::Integer(value))
 }
 
-/// SQLite takes -0.0 for 0, and a float has no other value that compares equal but differs.
+/// -0.0 compares equal to 0.0, and SQLite keeps it apart in some kinds of column only. No other
+/// float compares equal to a different one.
 fn real(number: &Number) -> Option<ColumnValue<'static>> {
     let value = number.is_f64().then(|| number.as_f64()).flatten()?;
     let identical = Number::from_f64(value).is_some_and(|same| same == *number);
