@@ -46,18 +46,21 @@ impl RequestError {
                 Problem::new(400, ProblemCode::BadRequest, "The request cannot be carried out")
                     .with_detail(*words)
             }
-            Self::Storage(StorageError::Full) => {
-                Problem::new(507, ProblemCode::ServerFailure, "The server has no space left")
-                    .with_detail("nothing was changed; try again when the operator made room")
-            }
-            Self::Storage(StorageError::Busy) => {
-                Problem::new(503, ProblemCode::ServerFailure, "The server is busy")
-                    .with_detail("nothing was changed; try again")
-            }
-            Self::Storage(_) => {
-                Problem::new(500, ProblemCode::ServerFailure, "The server's storage failed")
-                    .with_detail("nothing was changed; try again")
-            }
+            Self::Storage(error) => storage_problem(error),
         }
     }
+}
+
+/// A failure of the storage as devices are told of it.
+pub(crate) fn storage_problem(error: &StorageError) -> Problem {
+    let (status, title, detail) = match error {
+        StorageError::Full => (
+            507,
+            "The server has no space left",
+            "nothing was changed; try again when the operator made room",
+        ),
+        StorageError::Busy => (503, "The server is busy", "nothing was changed; try again"),
+        _ => (500, "The server's storage failed", "nothing was changed; try again"),
+    };
+    Problem::new(status, ProblemCode::ServerFailure, title).with_detail(detail)
 }

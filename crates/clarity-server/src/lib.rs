@@ -1,16 +1,21 @@
 //! The server of Clarity Sync: applies what devices push, and tells them what changed.
 //!
 //! [`Core`] is the server without a network: synchronous, deterministic, over any [`Storage`].
+//! [`Server`] puts it behind HTTP, with accounts and hints.
 //!
 //! *Architecture Invariant:* `apply` and `pull` know neither HTTP nor SQL.
 
 mod apply;
+pub mod auth;
 mod check;
 mod core;
 mod dump;
 mod environment;
 mod error;
+mod events;
+mod http;
 mod pull;
+mod server;
 pub mod storage;
 
 pub use clarity_protocol as protocol;
@@ -19,5 +24,6 @@ pub use crate::core::{Core, DumpedEntity, DumpedReceipt, Pushed};
 pub use dump::{DumpError, ENTITIES_FILE, RECEIPTS_FILE, dump_database};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
 pub use error::RequestError;
+pub use server::{Bound, Config, DATABASE_FILE, ServeError, Server};
 pub use storage::sqlite::{SqliteOptions, SqliteStorage};
 pub use storage::{AccountId, DeviceId, Storage, StorageError};

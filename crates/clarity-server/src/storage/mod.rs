@@ -3,6 +3,7 @@
 //! Applying and pulling are generic over these traits and know nothing of SQL. Everything is keyed
 //! by account first, so that an implementation may spread accounts over machines.
 
+pub mod directory;
 pub mod sqlite;
 
 use std::collections::BTreeMap;

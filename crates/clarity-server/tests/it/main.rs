@@ -4,6 +4,7 @@
 mod apply;
 mod batches;
 mod files;
+mod http;
 mod pull;
 mod repeats;
 mod support;

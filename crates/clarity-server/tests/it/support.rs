@@ -30,6 +30,10 @@ impl TestEnvironment {
     pub(crate) fn new(seed: u64) -> Self {
         Self { now_ms: AtomicI64::new(1_000_000), random: AtomicU64::new(seed) }
     }
+
+    pub(crate) fn advance_ms(&self, milliseconds: i64) {
+        self.now_ms.fetch_add(milliseconds, Ordering::SeqCst);
+    }
 }
 
 impl Environment for TestEnvironment {

@@ -4,6 +4,7 @@
 //! writes, behind a lock; a few others read at the same time. In exclusive mode, for disks without
 //! shared memory, there is the one connection for both.
 
+mod directory;
 mod error;
 mod schema;
 mod snapshot;
