@@ -235,8 +235,17 @@ pub enum SchemaError {
 static UNDECLARED: LazyLock<TypeSchema> = LazyLock::new(TypeSchema::default);
 
 /// Column names that the store uses for itself.
-const RESERVED_COLUMNS: [&str; 8] =
-    ["id", "extra", "version", "updated_at", "state", "accessed_at", "import_id", "profile_id"];
+const RESERVED_COLUMNS: [&str; 9] = [
+    "id",
+    "extra",
+    "version",
+    "seq",
+    "updated_at",
+    "state",
+    "accessed_at",
+    "import_id",
+    "profile_id",
+];
 
 impl Schema {
     /// The schema that ships with Clarity Sync: health types, notes, goals and preferences.
