@@ -1,0 +1,236 @@
+//! Accounts: signing up, signing in, and the account's devices.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use clap::Args;
+use clarity_client::engine::protocol::model::Incarnation;
+use clarity_client::engine::protocol::{DeviceList, Tokens, path};
+use clarity_client::{Client, ClientError, FailureClass, HttpTransport, Refreshed, Transport};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::device::store::Place;
+use crate::exit::{CliError, CliResult, ExitKind};
+use crate::output::{Output, table};
+
+/// The environment variable that holds the password.
+const PASSWORD_VARIABLE: &str = "CLARITY_PASSWORD";
+
+/// Arguments of `clarity device sign-up` and `login`.
+#[derive(Debug, Args)]
+#[command(after_help = "The password is asked for; or comes from --password-stdin or the \
+environment variable CLARITY_PASSWORD. There is no option for it: other people of the machine can \
+read a command's options.")]
+pub(crate) struct SignInArguments {
+    /// The server's address
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The account's name
+    #[arg(long)]
+    name: String,
+    /// What this device is called in the list of devices [default: the machine's name]
+    #[arg(long, value_name = "NAME")]
+    device_name: Option<String>,
+    /// Read the password from the first line of stdin
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+/// Arguments of `clarity device devices`.
+#[derive(Debug, Args)]
+pub(crate) struct DevicesArguments {
+    /// Take this device's access away; what it has not sent stays on it
+    #[arg(long, value_name = "ID")]
+    revoke: Option<String>,
+}
+
+/// A runtime for the commands that use the network.
+pub(crate) fn runtime() -> CliResult<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// The way to the server that this store is signed in to.
+pub(crate) fn transport(client: &Client) -> CliResult<HttpTransport> {
+    let credentials = client.credentials()?.filter(|there| there.refresh_token.is_some());
+    let Some(credentials) = credentials else {
+        let words = "this store is not signed in; sign in with `clarity device login`";
+        return Err(CliError::new(ExitKind::SignIn, words));
+    };
+    Ok(HttpTransport::new(&credentials.server)?)
+}
+
+/// Makes an account.
+pub(crate) fn sign_up(place: &Place, arguments: &SignInArguments, output: Output) -> CliResult {
+    sign_in_with(place, arguments, output, true)
+}
+
+/// Signs in to an account.
+pub(crate) fn login(place: &Place, arguments: &SignInArguments, output: Output) -> CliResult {
+    sign_in_with(place, arguments, output, false)
+}
+
+fn sign_in_with(
+    place: &Place,
+    arguments: &SignInArguments,
+    output: Output,
+    new: bool,
+) -> CliResult {
+    let client = place.open_or_make()?;
+    let transport = HttpTransport::new(&arguments.server)?;
+    let password = password(arguments, new)?;
+    let device_name = arguments.device_name.clone().unwrap_or_else(machine_name);
+    let incarnation = client.meta()?.incarnation;
+    let tokens = runtime()?.block_on(ask(
+        &transport,
+        &arguments.name,
+        &password,
+        &device_name,
+        incarnation,
+        new,
+    ))?;
+    let (account, device) = (tokens.account_id.clone(), tokens.device_id.clone());
+    client.signed_in(transport.address(), &arguments.name, tokens)?;
+    let object = json!({
+        "server": transport.address(),
+        "name": arguments.name,
+        "account_id": account,
+        "device_id": device,
+        "device_name": device_name,
+    });
+    output.show(&object, || {
+        format!(
+            "Signed in to {} as {}; this device is called {device_name}. `clarity device sync` \
+             sends what waits and reads what is there.",
+            transport.address(),
+            arguments.name
+        )
+    })?;
+    Ok(ExitKind::Done)
+}
+
+async fn ask(
+    transport: &HttpTransport,
+    name: &str,
+    password: &str,
+    device_name: &str,
+    incarnation: Incarnation,
+    new: bool,
+) -> Result<Tokens, ClientError> {
+    if new {
+        transport.sign_up(name, password, device_name, incarnation).await
+    } else {
+        transport.sign_in(name, password, device_name, incarnation).await
+    }
+}
+
+fn password(arguments: &SignInArguments, new: bool) -> CliResult<String> {
+    if arguments.password_stdin {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line)?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
+        return Ok(password);
+    }
+    if !std::io::stdin().is_terminal() {
+        let words = "there is no terminal to ask for the password; \
+                     use --password-stdin or CLARITY_PASSWORD";
+        return Err(CliError::usage(words));
+    }
+    let asked = |prompt: &str| -> CliResult<String> {
+        write!(std::io::stderr(), "{prompt}")?;
+        std::io::stderr().flush()?;
+        Ok(rpassword::read_password()?)
+    };
+    let password = asked("Password: ")?;
+    if new && asked("The same password again: ")? != password {
+        return Err(CliError::usage("the two passwords are not the same; nothing was done"));
+    }
+    Ok(password)
+}
+
+/// The machine's name, or a word for it where the system does not tell.
+fn machine_name() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let told = told.or_else(|| std::env::var("HOSTNAME").ok());
+    let told = told.or_else(|| std::env::var("COMPUTERNAME").ok());
+    let name = told.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| "terminal".to_owned())
+}
+
+/// Shows or revokes the account's devices.
+pub(crate) fn devices(place: &Place, arguments: &DevicesArguments, output: Output) -> CliResult {
+    let client = place.open()?;
+    let transport = transport(&client)?;
+    let runtime = runtime()?;
+    if let Some(id) = &arguments.revoke {
+        let resource = format!("{}/{id}", path::DEVICES);
+        runtime.block_on(with_token(&client, &transport, async |token: String| {
+            transport.delete(&resource, &token).await
+        }))?;
+        output.show(&json!({ "revoked": id }), || {
+            "Revoked: it must sign in again with the password. What it has not sent stays on it."
+                .to_owned()
+        })?;
+        return Ok(ExitKind::Done);
+    }
+    let list: DeviceList =
+        runtime.block_on(with_token(&client, &transport, async |token: String| {
+            transport.get(path::DEVICES, &token).await
+        }))?;
+    output.show(&list, || {
+        let mut shown = table(["device", "name", "last heard", ""]);
+        for device in &list.devices {
+            let note = match (device.current, device.revoked) {
+                (true, _) => "this device",
+                (false, true) => "revoked",
+                (false, false) => "",
+            };
+            let heard = ago(device.last_seen_at.0);
+            shown.add_row([device.id.as_str(), &device.name, &heard, note]);
+        }
+        shown.to_string()
+    })?;
+    Ok(ExitKind::Done)
+}
+
+/// Asks with the access token, and once more with a new one when it has expired.
+async fn with_token<T>(
+    client: &Client,
+    transport: &HttpTransport,
+    ask: impl AsyncFn(String) -> Result<T, ClientError>,
+) -> CliResult<T> {
+    let credentials = client.credentials()?.unwrap_or_default();
+    let token = credentials.access_token.unwrap_or_default();
+    match ask(token).await {
+        Err(ClientError::Server(failure)) if failure.class == FailureClass::Auth => {}
+        other => return Ok(other?),
+    }
+    let tokens = match transport.refresh(credentials.refresh_token).await {
+        Refreshed::Tokens(tokens) => tokens,
+        Refreshed::Refused => {
+            let words = "the server does not accept this device any more; \
+                         sign in again with `clarity device login`";
+            return Err(CliError::new(ExitKind::SignIn, words));
+        }
+        Refreshed::Failed(failure) => return Err(ClientError::from(failure).into()),
+    };
+    let token = tokens.access_token.clone();
+    client.signed_in(&credentials.server, &credentials.name, tokens)?;
+    Ok(ask(token).await?)
+}
+
+/// How long ago a time was, in words.
+pub(crate) fn ago(at_ms: i64) -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now_ms = since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    let seconds = now_ms.saturating_sub(at_ms).max(0) / 1_000;
+    let (number, unit) = match seconds {
+        0..60 => return "just now".to_owned(),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..86_400 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {unit}{plural} ago")
+}

@@ -1,0 +1,234 @@
+//! Entities: making, changing, showing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use clarity_client::engine::store::{Comparison, Query};
+use clarity_client::{
+    Client, Entity, EntityId, EntityKey, EntityType, Fields, ReadVersion, Written,
+};
+use serde_json::{Value, json};
+
+use crate::device::store::Place;
+use crate::exit::{CliError, CliResult, ExitKind};
+use crate::output::{Output, counted, grouped, shortened, table, value_text};
+
+/// Arguments of `clarity device add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddArguments {
+    /// The type, such as Note
+    #[arg(value_name = "TYPE")]
+    entity_type: EntityType,
+    /// field=value; the value is JSON where it can be read as JSON, otherwise text
+    #[arg(value_name = "FIELD=VALUE")]
+    fields: Vec<String>,
+    /// The id, instead of a new one
+    #[arg(long)]
+    id: Option<EntityId>,
+}
+
+/// Arguments of `clarity device edit`.
+#[derive(Debug, Args)]
+pub(crate) struct EditArguments {
+    /// The entity, as TYPE/ID
+    #[arg(value_name = "TYPE/ID", value_parser = parse_key)]
+    key: EntityKey,
+    /// field=value sets a field, field= removes it
+    #[arg(value_name = "FIELD=VALUE", required = true)]
+    fields: Vec<String>,
+    /// What you saw when you began, as JSON or a file with it (the output of `show --json`): a
+    /// change that came in since is then merged or becomes a conflict instead of being lost
+    #[arg(long, value_name = "JSON|FILE")]
+    seen: Option<String>,
+}
+
+/// Arguments of commands that take one entity.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArguments {
+    /// The entity, as TYPE/ID
+    #[arg(value_name = "TYPE/ID", value_parser = parse_key)]
+    key: EntityKey,
+}
+
+/// Arguments of `clarity device list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// The type; without it the types are listed
+    #[arg(value_name = "TYPE")]
+    entity_type: Option<EntityType>,
+    /// At most so many
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+    /// Leave out so many at the start
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    offset: usize,
+    /// Only entities with this value; may be given several times
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    conditions: Vec<String>,
+    /// Order by this field, the largest first
+    #[arg(long, value_name = "FIELD")]
+    newest: Option<String>,
+}
+
+/// `TYPE/ID` as a key.
+pub(crate) fn parse_key(text: &str) -> Result<EntityKey, String> {
+    let words = "an entity is named TYPE/ID, such as Note/breakfast";
+    let (entity_type, id) = text.split_once('/').ok_or(words)?;
+    EntityKey::new(entity_type, id).map_err(|error| error.to_string())
+}
+
+/// `field=value` as a pair; an empty value is none.
+pub(crate) fn parse_assignment(text: &str) -> CliResult<(String, Option<Value>)> {
+    let pair = text.split_once('=').filter(|(field, _)| !field.is_empty());
+    // The text itself may hold a health value, so it is not repeated.
+    let (field, value) = pair.ok_or_else(|| CliError::usage("a field is set as FIELD=VALUE"))?;
+    let value = match value {
+        "" => None,
+        text => Some(serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))),
+    };
+    Ok((field.to_owned(), value))
+}
+
+pub(crate) fn parse_assignments(texts: &[String]) -> CliResult<BTreeMap<String, Option<Value>>> {
+    texts.iter().map(|text| parse_assignment(text)).collect()
+}
+
+/// Makes an entity.
+pub(crate) fn add(place: &Place, arguments: &AddArguments, output: Output) -> CliResult {
+    let client = place.open_or_make()?;
+    let given = parse_assignments(&arguments.fields)?;
+    let fields: Fields =
+        given.into_iter().filter_map(|(field, value)| Some((field, value?))).collect();
+    let key = match &arguments.id {
+        Some(id) => EntityKey { entity_type: arguments.entity_type.clone(), id: id.clone() },
+        None => client.new_key(&arguments.entity_type)?,
+    };
+    let names = fields.keys().cloned().collect();
+    let written = client.create(&key, fields)?;
+    show_written(output, &key, names, &written, "Added")
+}
+
+/// Changes an entity.
+pub(crate) fn edit(place: &Place, arguments: &EditArguments, output: Output) -> CliResult {
+    let client = place.open()?;
+    let changes = parse_assignments(&arguments.fields)?;
+    let seen = arguments.seen.as_deref().map(read_seen).transpose()?;
+    let names = changes.keys().cloned().collect();
+    let written = client.update(&arguments.key, changes, seen)?;
+    show_written(output, &arguments.key, names, &written, "Changed")
+}
+
+/// Deletes an entity.
+pub(crate) fn delete(place: &Place, arguments: &KeyArguments, output: Output) -> CliResult {
+    let client = place.open()?;
+    let written = client.delete(&arguments.key, None)?;
+    show_written(output, &arguments.key, Vec::new(), &written, "Deleted")
+}
+
+/// What the writer saw: the fields themselves, or an entity as `show --json` prints it.
+fn read_seen(text: &str) -> CliResult<ReadVersion> {
+    let content = if text.trim_start().starts_with('{') {
+        text.to_owned()
+    } else {
+        let path = PathBuf::from(text);
+        std::fs::read_to_string(&path).map_err(|error| CliError::file(&path, &error))?
+    };
+    let unreadable = || CliError::usage("--seen is not a JSON object of fields");
+    let value: Value = serde_json::from_str(&content).map_err(|_| unreadable())?;
+    let is_entity = value["type"].is_string() && value["fields"].is_object();
+    let fields = if is_entity { value["fields"].clone() } else { value };
+    let fields: Fields = serde_json::from_value(fields).map_err(|_| unreadable())?;
+    Ok(ReadVersion { fields })
+}
+
+/// What a write did. The operations are what an intended write is followed by.
+pub(crate) fn show_written(
+    output: Output,
+    key: &EntityKey,
+    fields: Vec<String>,
+    written: &Written,
+    did: &str,
+) -> CliResult {
+    let object = json!({
+        "type": key.entity_type,
+        "id": key.id,
+        "fields": fields,
+        "operations": written.operations,
+    });
+    output.show(&object, || match written.operations.as_slice() {
+        [] => format!("{key} has these values already; there was nothing to change"),
+        _ => format!("{did} {key}; saved on this device and waiting to be sent"),
+    })?;
+    Ok(ExitKind::Done)
+}
+
+/// Shows an entity.
+pub(crate) fn show(place: &Place, arguments: &KeyArguments, output: Output) -> CliResult {
+    let client = place.open()?;
+    let entity = client.get(&arguments.key)?;
+    let entity = entity.ok_or_else(|| CliError::state("there is no such entity on this device"))?;
+    output.show(&entity, || {
+        let mut shown = table(["field", "value"]);
+        for (field, value) in entity.fields.iter() {
+            shown.add_row([field.clone(), value_text(Some(value))]);
+        }
+        let state = if entity.pending { "changes wait to be sent" } else { "as the server has it" };
+        format!("{}, version {}, {state}\n{shown}", entity.key, entity.version)
+    })?;
+    Ok(ExitKind::Done)
+}
+
+/// Lists entities or types.
+pub(crate) fn list(place: &Place, arguments: &ListArguments, output: Output) -> CliResult {
+    let client = place.open()?;
+    let Some(entity_type) = &arguments.entity_type else { return list_types(&client, output) };
+    let mut filters = Vec::new();
+    for condition in &arguments.conditions {
+        let (field, value) = parse_assignment(condition)?;
+        filters.push((field, Comparison::Equal, value.unwrap_or(Value::Null)));
+    }
+    let query = Query {
+        filters,
+        order_by: arguments.newest.clone().map(|field| (field, true)),
+        limit: arguments.limit,
+        offset: arguments.offset,
+    };
+    let found = client.query(entity_type, &query)?;
+    output.show_all(&found, || list_words(entity_type, &found, arguments.limit))?;
+    Ok(ExitKind::Done)
+}
+
+fn list_words(entity_type: &EntityType, found: &[Entity], limit: usize) -> String {
+    let mut shown = table(["id", "version", "fields"]);
+    for entity in found {
+        let version = format!("{}{}", entity.version, if entity.pending { " +" } else { "" });
+        let fields: Vec<String> = entity
+            .fields
+            .iter()
+            .map(|(field, value)| format!("{field}: {}", value_text(Some(value))))
+            .collect();
+        shown.add_row([entity.key.id.as_str(), &version, &shortened(&fields.join("  "))]);
+    }
+    let end = match found.len() {
+        0 => return format!("No {entity_type} is here that fits."),
+        count if count == limit => format!("the first {count}; --limit shows more"),
+        count => counted(count as u64, "entity", "entities"),
+    };
+    format!("{shown}\n{end}; + marks changes that wait to be sent")
+}
+
+fn list_types(client: &Client, output: Output) -> CliResult {
+    let counts = client.counts()?;
+    output.show(&counts, || {
+        if counts.is_empty() {
+            return "The store is empty.".to_owned();
+        }
+        let mut shown = table(["type", "entities"]);
+        for (entity_type, count) in &counts {
+            shown.add_row([entity_type.as_str(), &grouped(*count)]);
+        }
+        shown.to_string()
+    })?;
+    Ok(ExitKind::Done)
+}

@@ -1,0 +1,111 @@
+//! `clarity device …`: a device at a terminal.
+
+mod account;
+mod conflicts;
+mod doctor;
+mod entities;
+mod export;
+mod import;
+mod queue;
+mod store;
+mod sync;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::exit::CliResult;
+use crate::output::Output;
+
+/// Arguments of `clarity device`.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArguments {
+    /// Folder of the device's store [default: clarity in the folder for a person's data]
+    #[arg(long, value_name = "FOLDER", env = "CLARITY_STORE", global = true)]
+    store: Option<PathBuf>,
+    #[command(subcommand)]
+    command: DeviceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DeviceCommand {
+    /// Make the store; not needed before other commands
+    Init(store::InitArguments),
+    /// Make an account on a server and sign in
+    SignUp(account::SignInArguments),
+    /// Sign in to an account
+    Login(account::SignInArguments),
+    /// Show the account's devices, or revoke one
+    Devices(account::DevicesArguments),
+    /// Import an Apple Health export: the zip, the unpacked folder or the XML file
+    Import(import::ImportArguments),
+    /// Make an entity: `add Note title=Breakfast 'tags=["food"]'`
+    Add(entities::AddArguments),
+    /// Change fields of an entity: `edit Note/ID title=Supper text=`
+    Edit(entities::EditArguments),
+    /// Delete an entity
+    Delete(entities::KeyArguments),
+    /// Show one entity
+    Show(entities::KeyArguments),
+    /// List entities of a type, or count the entities of each type
+    List(entities::ListArguments),
+    /// Send what waits and read what is new, then end
+    Sync(sync::SyncArguments),
+    /// Stay in sync until Ctrl-C and show what changes
+    Watch,
+    /// Show where the sync stands
+    Status,
+    /// Show the operations that wait or are on their way
+    Queue(queue::QueueArguments),
+    /// Show the conflicts that wait for a person
+    Conflicts,
+    /// Settle a conflict
+    Resolve(conflicts::ResolveArguments),
+    /// Show the operations that failed and wait for a person
+    Failed,
+    /// Send a failed operation again
+    Retry(queue::OperationArguments),
+    /// Give up a failed operation; what is lost stays in the history
+    Discard(queue::OperationArguments),
+    /// Take back an operation that was not sent yet
+    Rollback(queue::OperationArguments),
+    /// Stop sending and reading until `resume`
+    Pause,
+    /// Go on after `pause`
+    Resume,
+    /// Write all entities as JSON lines
+    Export(export::ExportArguments),
+    /// Examine the store and say what is wrong and what to do
+    Doctor,
+}
+
+/// Runs a command of a device.
+pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
+    let place = store::Place::of(arguments.store)?;
+    match arguments.command {
+        DeviceCommand::Init(arguments) => store::init(&place, &arguments, output),
+        DeviceCommand::SignUp(arguments) => account::sign_up(&place, &arguments, output),
+        DeviceCommand::Login(arguments) => account::login(&place, &arguments, output),
+        DeviceCommand::Devices(arguments) => account::devices(&place, &arguments, output),
+        DeviceCommand::Import(arguments) => import::run(&place, &arguments, output),
+        DeviceCommand::Add(arguments) => entities::add(&place, &arguments, output),
+        DeviceCommand::Edit(arguments) => entities::edit(&place, &arguments, output),
+        DeviceCommand::Delete(arguments) => entities::delete(&place, &arguments, output),
+        DeviceCommand::Show(arguments) => entities::show(&place, &arguments, output),
+        DeviceCommand::List(arguments) => entities::list(&place, &arguments, output),
+        DeviceCommand::Sync(arguments) => sync::sync(&place, &arguments, output),
+        DeviceCommand::Watch => sync::watch(&place, output),
+        DeviceCommand::Status => queue::status(&place, output),
+        DeviceCommand::Queue(arguments) => queue::queue(&place, &arguments, output),
+        DeviceCommand::Conflicts => conflicts::conflicts(&place, output),
+        DeviceCommand::Resolve(arguments) => conflicts::resolve(&place, &arguments, output),
+        DeviceCommand::Failed => queue::failed(&place, output),
+        DeviceCommand::Retry(arguments) => queue::retry(&place, &arguments, output),
+        DeviceCommand::Discard(arguments) => queue::discard(&place, &arguments, output),
+        DeviceCommand::Rollback(arguments) => queue::rollback(&place, &arguments, output),
+        DeviceCommand::Pause => queue::pause(&place, output),
+        DeviceCommand::Resume => queue::resume(&place, output),
+        DeviceCommand::Export(arguments) => export::run(&place, &arguments, output),
+        DeviceCommand::Doctor => doctor::run(&place, output),
+    }
+}

@@ -1,0 +1,187 @@
+//! The queue, what failed, and where the sync stands.
+
+use clap::Args;
+use clarity_client::{Client, Counter, Flow, QueuedChange, Status, Write};
+use serde_json::{Value, json};
+
+use crate::device::account::ago;
+use crate::device::store::Place;
+use crate::exit::{CliResult, ExitKind};
+use crate::output::{Output, counted, grouped, table};
+
+/// Arguments of `clarity device queue`.
+#[derive(Debug, Args)]
+pub(crate) struct QueueArguments {
+    /// At most so many
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+    /// Begin after this operation
+    #[arg(long, value_name = "OPERATION", default_value_t = 0)]
+    after: u64,
+}
+
+/// Arguments of commands that take one operation.
+#[derive(Debug, Args)]
+pub(crate) struct OperationArguments {
+    /// The operation's number, as `queue` and `failed` show it
+    #[arg(value_name = "OPERATION")]
+    operation: u64,
+}
+
+/// Where the sync stands, in one word.
+pub(crate) fn flow_word(status: &Status) -> &'static str {
+    match status.flow {
+        Flow::Offline => "offline",
+        Flow::Syncing => "syncing",
+        Flow::Pending => "waiting",
+        Flow::Synced => "synced",
+        _ => "",
+    }
+}
+
+/// The status in words, one thing a line.
+pub(crate) fn status_lines(status: &Status) -> String {
+    let mut lines = vec![match status.waiting {
+        0 => flow_word(status).to_owned(),
+        waiting => {
+            format!("{}, {}", flow_word(status), counted(waiting, "change waits", "changes wait"))
+        }
+    }];
+    if let Some(stalled) = &status.stalled {
+        lines.push(format!("stopped: {}", stalled.message));
+    }
+    if status.conflicts > 0 {
+        let count = counted(status.conflicts, "conflict waits", "conflicts wait");
+        lines.push(format!("{count} for you: `clarity device conflicts`"));
+    }
+    if status.failed > 0 {
+        let count = counted(status.failed, "change was refused", "changes were refused");
+        lines.push(format!("{count}: `clarity device failed`"));
+    }
+    if status.set_aside > 0 {
+        let count = counted(status.set_aside, "change is", "changes are");
+        lines.push(format!("{count} set aside; the server fails on it, and it is tried later"));
+    }
+    lines.join("\n")
+}
+
+/// Shows the status.
+pub(crate) fn status(place: &Place, output: Output) -> CliResult {
+    let client = place.open()?;
+    let (status, meta) = (client.status()?, client.meta()?);
+    let credentials = client.credentials()?;
+    let signed_in = credentials.as_ref().filter(|there| there.refresh_token.is_some());
+    let mut object = serde_json::to_value(&status)?;
+    object["store"] = Value::from(place.folder().display().to_string());
+    object["incarnation"] = json!(meta.incarnation);
+    object["next_operation"] = json!(client.newest_operation()?.next());
+    object["server"] = json!(signed_in.map(|there| &there.server));
+    object["name"] = json!(signed_in.map(|there| &there.name));
+    output.show(&object, || {
+        let mut lines = vec![status_lines(&status)];
+        lines.push(match signed_in {
+            Some(there) => format!("signed in to {} as {}", there.server, there.name),
+            None => "not signed in; everything stays on this device".to_owned(),
+        });
+        if let Some(pulled) = status.last_pull {
+            lines.push(format!("last in step with the server {}", ago(pulled.0)));
+        }
+        if let (Some(error), Some(at)) = (&status.last_error, status.last_error_at) {
+            lines.push(format!("last trouble {}: {error}", ago(at.0)));
+        }
+        lines.join("\n")
+    })?;
+    Ok(ExitKind::Done)
+}
+
+/// Shows what waits.
+pub(crate) fn queue(place: &Place, arguments: &QueueArguments, output: Output) -> CliResult {
+    let client = place.open()?;
+    let waiting = client.queue(Counter(arguments.after), arguments.limit)?;
+    output.show_all(&waiting, || {
+        if waiting.is_empty() {
+            return "Nothing waits.".to_owned();
+        }
+        let mut shown = table(["operation", "does", "entity", "fields", "state", "made"]);
+        for change in &waiting {
+            shown.add_row(change_cells(change));
+        }
+        let more = if waiting.len() == arguments.limit { "; --limit shows more" } else { "" };
+        format!("{shown}\n{}{more}", counted(waiting.len() as u64, "operation", "operations"))
+    })?;
+    Ok(ExitKind::Done)
+}
+
+fn change_cells(change: &QueuedChange) -> [String; 6] {
+    let state = serde_json::to_value(change.status).unwrap_or_default();
+    [
+        change.operation.to_string(),
+        change.kind.as_str().to_owned(),
+        change.key.to_string(),
+        change.fields.join(", "),
+        state.as_str().unwrap_or_default().replace('_', " "),
+        ago(change.made_at.0),
+    ]
+}
+
+/// Shows what failed.
+pub(crate) fn failed(place: &Place, output: Output) -> CliResult {
+    let client = place.open()?;
+    let failed = client.failed(Counter(0), 1_000)?;
+    output.show_all(&failed, || {
+        if failed.is_empty() {
+            return "Nothing failed.".to_owned();
+        }
+        let mut shown = table(["operation", "does", "entity", "fields", "state", "made", "why"]);
+        for operation in &failed {
+            let mut cells = change_cells(&operation.change).to_vec();
+            cells.push(operation.message.clone());
+            shown.add_row(cells);
+        }
+        format!("{shown}\n`retry OPERATION` sends one again, `discard OPERATION` gives it up")
+    })?;
+    Ok(ExitKind::Done)
+}
+
+fn write_one(client: &Client, write: Write, output: Output, words: &str) -> CliResult {
+    let written = client.write(write)?;
+    output.show(&json!({ "operations": written.operations }), || words.to_owned())?;
+    Ok(ExitKind::Done)
+}
+
+/// Sends a failed operation again.
+pub(crate) fn retry(place: &Place, arguments: &OperationArguments, output: Output) -> CliResult {
+    let write = Write::Retry { operation: Counter(arguments.operation) };
+    write_one(&place.open()?, write, output, "It is sent again with the next sync.")
+}
+
+/// Gives up a failed operation.
+pub(crate) fn discard(place: &Place, arguments: &OperationArguments, output: Output) -> CliResult {
+    let write = Write::Discard { operation: Counter(arguments.operation) };
+    write_one(&place.open()?, write, output, "Given up; what it said stays in the history.")
+}
+
+/// Takes back an operation.
+pub(crate) fn rollback(place: &Place, arguments: &OperationArguments, output: Output) -> CliResult {
+    let write = Write::Rollback { operation: Counter(arguments.operation) };
+    write_one(&place.open()?, write, output, "Taken back; it was not sent.")
+}
+
+/// Pauses synchronising.
+pub(crate) fn pause(place: &Place, output: Output) -> CliResult {
+    let client = place.open()?;
+    client.pause_sync(None)?;
+    let waiting = client.status()?.waiting;
+    output.show(&json!({ "paused": true }), || {
+        format!("Paused until `clarity device resume`; {} waiting, all kept.", grouped(waiting))
+    })?;
+    Ok(ExitKind::Done)
+}
+
+/// Goes on synchronising.
+pub(crate) fn resume(place: &Place, output: Output) -> CliResult {
+    let client = place.open()?;
+    client.resume_sync()?;
+    output.show(&json!({ "paused": false }), || "Synchronising is on again.".to_owned())?;
+    Ok(ExitKind::Done)
+}

@@ -1,0 +1,117 @@
+//! Where a device's store is, and opening it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use clarity_client::{Client, ClientOptions, Schema};
+use serde_json::json;
+
+use crate::exit::{CliError, CliResult, ExitKind};
+use crate::output::Output;
+use crate::serve::read_schema;
+
+/// The store's file in its folder.
+const STORE_FILE: &str = "device.db";
+/// The schema that the store was made with, when it is not the one that ships.
+const SCHEMA_FILE: &str = "schema.json";
+
+/// Arguments of `clarity device init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// Schema of this store, instead of the one that ships
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+}
+
+/// Where a store is.
+#[derive(Debug)]
+pub(crate) struct Place {
+    folder: PathBuf,
+}
+
+impl Place {
+    /// The folder that was named, or the usual one.
+    pub(crate) fn of(named: Option<PathBuf>) -> CliResult<Self> {
+        let from = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty());
+        let usual = || {
+            let data = from("XDG_DATA_HOME").map(PathBuf::from);
+            data.or_else(|| from("HOME").map(|home| PathBuf::from(home).join(".local/share")))
+                .map(|folder| folder.join("clarity"))
+        };
+        let unknown = || CliError::usage("there is no home folder; say where with --store FOLDER");
+        Ok(Self { folder: named.or_else(usual).ok_or_else(unknown)? })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Opens the store that must be there.
+    pub(crate) fn open(&self) -> CliResult<Client> {
+        if !self.folder.join(STORE_FILE).exists() {
+            return Err(CliError::state(format!(
+                "there is no store in {}; make one with `clarity device init`",
+                self.folder.display()
+            )));
+        }
+        self.open_or_make()
+    }
+
+    /// Opens the store, and makes it when there is none.
+    pub(crate) fn open_or_make(&self) -> CliResult<Client> {
+        std::fs::create_dir_all(&self.folder).map_err(|error| self.cannot_make(&error))?;
+        let mut options = ClientOptions::new(self.folder.join(STORE_FILE));
+        let schema = self.folder.join(SCHEMA_FILE);
+        if schema.exists() {
+            options.schema = Some(Arc::new(read_schema(&schema)?));
+        }
+        let client = Client::open(options)?;
+        if let Some(bytes) = size_limit()? {
+            client.set_size_limit(bytes)?;
+        }
+        Ok(client)
+    }
+
+    fn cannot_make(&self, error: &std::io::Error) -> CliError {
+        let words = format!("the folder {} cannot be made: {error}", self.folder.display());
+        let kind = match error.kind() {
+            std::io::ErrorKind::StorageFull => ExitKind::DiskFull,
+            _ => ExitKind::Store,
+        };
+        CliError::new(kind, words)
+    }
+}
+
+/// The most bytes that the store may take, where the person set a limit.
+fn size_limit() -> CliResult<Option<u64>> {
+    let Ok(text) = std::env::var("CLARITY_STORE_BYTES_MAX") else { return Ok(None) };
+    let words = "CLARITY_STORE_BYTES_MAX is not a number of bytes";
+    text.parse().map(Some).map_err(|_| CliError::usage(words))
+}
+
+/// Makes a store.
+pub(crate) fn init(place: &Place, arguments: &InitArguments, output: Output) -> CliResult {
+    let existed = place.folder.join(STORE_FILE).exists();
+    if let Some(path) = &arguments.schema {
+        let schema: Schema = read_schema(path)?;
+        std::fs::create_dir_all(&place.folder).map_err(|error| place.cannot_make(&error))?;
+        let to = place.folder.join(SCHEMA_FILE);
+        let text = serde_json::to_string_pretty(&schema)?;
+        std::fs::write(&to, text).map_err(|error| CliError::file(&to, &error))?;
+    }
+    let client = place.open_or_make()?;
+    let meta = client.meta()?;
+    let folder = place.folder.display().to_string();
+    let object = json!({
+        "store": folder,
+        "made": !existed,
+        "incarnation": meta.incarnation,
+        "schema_version": meta.schema_version,
+    });
+    output.show(&object, || {
+        let did = if existed { "The store was there already" } else { "A store was made" };
+        format!("{did}: {folder}")
+    })?;
+    Ok(ExitKind::Done)
+}
