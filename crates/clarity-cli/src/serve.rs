@@ -34,6 +34,9 @@ pub(crate) struct ServeArguments {
     /// The database was restored from a backup: devices compare what they have with it
     #[arg(long)]
     restored: bool,
+    /// Keep a record of every change that was ever made, for audits: about 100 bytes each
+    #[arg(long)]
+    keep_receipts: bool,
 }
 
 /// Arguments of `clarity dump-server`.
@@ -65,6 +68,7 @@ pub(crate) fn serve(arguments: ServeArguments, output: Output) -> CliResult {
     config.auth.open_sign_up = arguments.open_sign_up;
     config.behind_proxy = arguments.behind_proxy;
     config.restored = arguments.restored;
+    config.keep_receipts = arguments.keep_receipts;
     let bound = Server::bind(config)?;
     let address = format!("http://{}", bound.local_addr()?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -24,6 +24,7 @@ pub struct Core<S = SqliteStorage> {
     storage: S,
     schema: Arc<Schema>,
     environment: Arc<dyn Environment>,
+    keep_receipts: bool,
 }
 
 impl<S> std::fmt::Debug for Core<S> {
@@ -84,7 +85,7 @@ impl Core {
         environment: Arc<dyn Environment>,
     ) -> Result<Self, StorageError> {
         let storage = SqliteStorage::open(options, &*environment)?;
-        Ok(Self { storage, schema, environment })
+        Ok(Self { storage, schema, environment, keep_receipts: false })
     }
 
     /// The account with this name, made without a password when there is none.
@@ -99,7 +100,14 @@ impl Core {
 impl<S: Storage> Core<S> {
     /// A server over another storage.
     pub fn new(storage: S, schema: Arc<Schema>, environment: Arc<dyn Environment>) -> Self {
-        Self { storage, schema, environment }
+        Self { storage, schema, environment, keep_receipts: false }
+    }
+
+    /// The same server, but it keeps the receipt of every operation, also of those that the device
+    /// has heard of: a complete record of what was applied, for audits.
+    #[must_use]
+    pub fn keeping_receipts(self, keep: bool) -> Self {
+        Self { keep_receipts: keep, ..self }
     }
 
     /// The storage.
@@ -147,6 +155,7 @@ impl<S: Storage> Core<S> {
             now: self.environment.now(),
             seed: u64::from_le_bytes(random(&*self.environment)?),
             device,
+            keep_receipts: self.keep_receipts,
         };
         let applied = self.storage.write::<_, StorageError>(account, |transaction| {
             apply(transaction, &context, request)

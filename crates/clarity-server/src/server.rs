@@ -59,6 +59,8 @@ pub struct Config {
     pub app_dir: Option<PathBuf>,
     /// The database was restored from a backup: start a new epoch.
     pub restored: bool,
+    /// Keep the receipt of every operation for audits, also after its device has heard of it.
+    pub keep_receipts: bool,
     /// Time and randomness.
     pub environment: Arc<dyn Environment>,
 }
@@ -75,6 +77,7 @@ impl Config {
             allow_origins: Vec::new(),
             app_dir: None,
             restored: false,
+            keep_receipts: false,
             environment: Arc::new(SystemEnvironment),
         }
     }
@@ -161,7 +164,7 @@ impl Server {
         let options = SqliteOptions { restored: config.restored, ..SqliteOptions::new(&path) };
         let core = Core::open_sqlite(&options, config.schema, config.environment)
             .map_err(|reason| ServeError::Database { path, reason })?;
-        let core = Arc::new(core);
+        let core = Arc::new(core.keeping_receipts(config.keep_receipts));
         let auth = Auth::new(Arc::clone(&core), config.auth);
         let app = Arc::new(App::new(core, auth));
         let router = router(&app, &origins, config.app_dir.as_deref());

@@ -36,6 +36,8 @@ pub(crate) struct Context<'a> {
     pub(crate) seed: u64,
     /// The device that pushes.
     pub(crate) device: DeviceId,
+    /// Whether receipts stay after their devices have heard of them.
+    pub(crate) keep_receipts: bool,
 }
 
 /// What a push did.
@@ -75,7 +77,9 @@ pub(crate) fn apply<T: AccountTransaction>(
     if new_head > head {
         transaction.advance_head(new_head, context.seed)?;
     }
-    transaction.prune_receipts(incarnation, mark, RECEIPTS_PRUNED_MAX)?;
+    if !context.keep_receipts {
+        transaction.prune_receipts(incarnation, mark, RECEIPTS_PRUNED_MAX)?;
+    }
     Ok(Applied { answers, changed })
 }
 
