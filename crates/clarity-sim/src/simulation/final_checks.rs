@@ -1,0 +1,191 @@
+//! What must hold at the end, when the faults are over and everybody has had time.
+
+use std::collections::BTreeMap;
+
+use clarity_engine::protocol::model::EntityKey;
+use clarity_engine::{Event, Flow};
+use clarity_server::DumpedEntity;
+use clarity_store::EndedAs;
+use serde_json::Value;
+
+use super::checks::{self, Replica};
+use super::model::{COUNTER_PREFIX, number};
+use super::person;
+use super::stage::{Violation, ensure};
+use super::workload::{self, Intent, ORIGIN};
+use super::world::World;
+
+/// How often a person looks at what is left before it counts as impossible to settle.
+const LOOKS_MAX: usize = 60;
+
+/// Ends the faults, waits, lets a person settle what only a person can, and checks all.
+pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
+    world.heal()?;
+    world.wait_out()?;
+    nothing_is_stuck(world)?;
+    replicas_agree(world)?;
+    people_settle_the_rest(world)?;
+    while world.stage.agenda.hasten_requests(world.stage.now_ms) > 0 {
+        world.stage.note(format_args!("what was still on its way arrives"));
+        world.wait_out()?;
+    }
+    queues_are_empty(world)?;
+    replicas_agree(world)?;
+    let entities = world.server.entities()?;
+    every_operation_ended_once(world)?;
+    counters_add_up(world, &entities)?;
+    nothing_made_is_lost(world, &entities)?;
+    tags_are_there(world, &entities)
+}
+
+/// Promise L1: with no help from anyone nothing waits but what only a person can settle.
+fn nothing_is_stuck(world: &World) -> Result<(), Violation> {
+    for device in &world.devices {
+        if let Some(counter) = checks::stuck(&device.model) {
+            let status = device.status.as_ref();
+            let stalled = status.and_then(|status| status.stalled.as_ref());
+            return ensure(false, "L1", || {
+                format!(
+                    "device {}: operation {counter} ({:?}) still waits; stalled: {stalled:?}",
+                    device.index,
+                    device.model.queue.get(&counter)
+                )
+            });
+        }
+    }
+    Ok(())
+}
+
+fn people_settle_the_rest(world: &mut World) -> Result<(), Violation> {
+    for _ in 0..LOOKS_MAX {
+        let mut busy = false;
+        for device in 0..world.devices.len() {
+            for _ in 0..3 {
+                let there = &world.devices[device];
+                if there.model.queue.is_empty() {
+                    break;
+                }
+                busy = true;
+                let Some(write) = person::settle_something(&mut world.stage, there) else { break };
+                world.stage.note(format_args!("device {device} {write:?}"));
+                world.do_intended(device, Event::Write(write), Intent::None)?;
+            }
+        }
+        if !busy {
+            return Ok(());
+        }
+        world.wait_out()?;
+    }
+    Ok(())
+}
+
+fn queues_are_empty(world: &World) -> Result<(), Violation> {
+    for device in &world.devices {
+        ensure(device.model.queue.is_empty(), "L1", || {
+            let left: Vec<_> = device.model.queue.iter().collect();
+            format!("device {}: a person cannot settle {left:?}", device.index)
+        })?;
+        let flow = device.status.as_ref().map(|status| status.flow);
+        ensure(flow == Some(Flow::Synced), "status", || {
+            format!("device {} has nothing left to do and says {flow:?}", device.index)
+        })?;
+    }
+    Ok(())
+}
+
+/// Promise I6: what devices know of the server's state is the server's state.
+fn replicas_agree(world: &mut World) -> Result<(), Violation> {
+    let entities = world.server.entities()?;
+    for device in &mut world.devices {
+        let replicas: BTreeMap<EntityKey, Replica> = device.confirmed()?.into_iter().collect();
+        for (key, entity) in &entities {
+            let fields = (!entity.deleted).then(|| entity.fields.clone());
+            let expected = Replica { version: entity.version, fields };
+            let found = replicas.get(key);
+            ensure(found == Some(&expected), "I6", || {
+                let words = |replica: &Replica| {
+                    format!("version {} {}", replica.version, checks::text(replica.fields.as_ref()))
+                };
+                let found = found.map_or_else(|| "nothing".to_owned(), words);
+                format!("device {} has of {key} {found}; {}", device.index, words(&expected))
+            })?;
+        }
+        let unknown = replicas.keys().find(|key| !entities.contains_key(*key));
+        ensure(unknown.is_none(), "I6", || {
+            format!("device {} has {unknown:?}, which the server has not", device.index)
+        })?;
+    }
+    Ok(())
+}
+
+/// Promise I4.
+fn every_operation_ended_once(world: &World) -> Result<(), Violation> {
+    for device in &world.devices {
+        let open = device.model.fates.iter().find(|(_, fate)| fate.ended.is_none());
+        ensure(open.is_none(), "I4", || {
+            format!("device {}: an operation has no end: {open:?}", device.index)
+        })?;
+    }
+    Ok(())
+}
+
+/// Promise I3: each accepted step of a counter is in its sum exactly once.
+fn counters_add_up(
+    world: &World,
+    entities: &BTreeMap<EntityKey, DumpedEntity>,
+) -> Result<(), Violation> {
+    for which in 0..2 {
+        let key = workload::key("Goal", &format!("{COUNTER_PREFIX}{which}"));
+        let fates = world.devices.iter().flat_map(|device| device.model.fates.values());
+        let accepted = fates.filter(|fate| {
+            fate.key == key && matches!(fate.ended, Some(EndedAs::Applied | EndedAs::Merged))
+        });
+        let expected: i64 = accepted.map(|fate| fate.delta).sum();
+        let found = entities.get(&key).map(|entity| number(entity.fields.get("progress")));
+        ensure(found.unwrap_or_default() == expected, "I3", || {
+            format!("{key} is {found:?} at the server; the accepted steps make {expected}")
+        })?;
+    }
+    Ok(())
+}
+
+/// What was accepted and never deleted is there, with the field that no schema knows.
+fn nothing_made_is_lost(
+    world: &World,
+    entities: &BTreeMap<EntityKey, DumpedEntity>,
+) -> Result<(), Violation> {
+    for (key, made) in world.ledger.made.iter().filter(|(_, made)| !made.disturbed) {
+        let fate = world.devices[made.device].model.fates.get(&made.operation);
+        let ended = fate.and_then(|fate| fate.ended);
+        if !matches!(ended, Some(EndedAs::Applied | EndedAs::Merged)) {
+            continue;
+        }
+        let entity = entities.get(key).filter(|entity| !entity.deleted);
+        ensure(entity.is_some(), "I4", || format!("{key} was accepted and is not there"))?;
+        let origin = entity.and_then(|entity| entity.fields.get(ORIGIN));
+        let kept = made.origin == Value::Null || origin == Some(&made.origin);
+        ensure(kept, "I9", || format!("{key} has lost a field that its schema does not know"))?;
+    }
+    Ok(())
+}
+
+/// What was added to a set and never removed is in it.
+fn tags_are_there(
+    world: &World,
+    entities: &BTreeMap<EntityKey, DumpedEntity>,
+) -> Result<(), Violation> {
+    for (key, device, operation, tag) in &world.ledger.tags {
+        let fate = world.devices[*device].model.fates.get(operation);
+        let accepted =
+            fate.is_some_and(|fate| matches!(fate.ended, Some(EndedAs::Applied | EndedAs::Merged)));
+        let undisturbed = world.ledger.made.get(key).is_some_and(|made| !made.disturbed);
+        if !accepted || !undisturbed {
+            continue;
+        }
+        let tags = entities.get(key).and_then(|entity| entity.fields.get("tags"));
+        let tags = tags.and_then(Value::as_array);
+        let there = tags.is_some_and(|tags| tags.iter().any(|one| one.as_str() == Some(tag)));
+        ensure(there, "I9", || format!("the tag {tag} of {key} was accepted and is not there"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,420 @@
+//! The server of a world: the real apply and pull over a disk that can fail, and a token service.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clarity_engine::protocol::model::{
+    Counter, EntityKey, Incarnation, Outcome, RejectReason, Rejection, Schema, ServerTime,
+};
+use clarity_engine::protocol::{
+    OperationAnswer, ProblemCode, PushRequest, Tokens, WireOperation, decode,
+};
+use clarity_server::{
+    AccountId, Core, DeviceId, DumpedEntity, EntropyError, Environment, SqliteOptions,
+};
+use rand_chacha::rand_core::Rng;
+
+use super::dice::Dice;
+use super::network::{Call, CallKind, Reply, plain_answer};
+use super::plant::Plant;
+use super::stage::{Stage, Violation, ensure};
+use super::workload::PARENT;
+use crate::vfs::{CrashMode, Disk, DiskImage, Fault, MemoryVfs};
+
+const FILE: &str = "server.db";
+const ACCOUNT: &str = "person";
+
+/// Operations that hold this text make the server fail while there are faults.
+pub(crate) const POISON_ERROR: &str = "poison: the server fails on this";
+/// Requests that hold this text are refused as unreadable while there are faults.
+pub(crate) const POISON_UNREADABLE: &str = "poison: the request is refused";
+/// Requests that hold this text are refused as too large while there are faults.
+pub(crate) const POISON_LARGE: &str = "poison: the request is too large";
+/// Operations that hold this text are refused for ever.
+pub(crate) const POISON_REFUSED: &str = "poison: the operation is refused";
+
+/// Time and randomness of the server.
+struct World {
+    now_ms: AtomicI64,
+    dice: Mutex<Dice>,
+}
+
+impl Environment for World {
+    fn now(&self) -> ServerTime {
+        ServerTime(self.now_ms.load(Ordering::SeqCst))
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        dice.source().fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+/// The tokens of one device.
+#[derive(Debug, Default)]
+struct TokenChain {
+    /// The number of the newest refresh token.
+    newest: u64,
+    /// Access tokens with their ends, by the server's clock.
+    access: BTreeMap<String, i64>,
+}
+
+/// The server.
+pub(crate) struct Server {
+    disk: Disk,
+    core: Option<Core>,
+    account: AccountId,
+    schema: Arc<Schema>,
+    environment: Arc<World>,
+    chains: BTreeMap<usize, TokenChain>,
+    /// What took effect, as far as an answer told, in that order.
+    applied: BTreeSet<(Incarnation, Counter)>,
+    /// The newest operation of each store on each entity that took effect.
+    newest_of_lane: BTreeMap<(Incarnation, EntityKey), Counter>,
+}
+
+/// What became of a request at the server.
+pub(crate) enum Served {
+    Reply(Reply, Noise),
+    /// The server died; whoever waits sees the connection close.
+    Died,
+}
+
+/// What else a request causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noise {
+    None,
+    /// Other devices may be told that something changed.
+    Changed,
+}
+
+impl Server {
+    /// The files of a server that has an account and nothing else.
+    pub(crate) fn template(vfs: &MemoryVfs, schema: &Arc<Schema>) -> Result<DiskImage, String> {
+        let disk = Disk::new(vfs, 1);
+        let environment = new_environment(0);
+        let core = open(&disk, schema, &environment)?;
+        core.ensure_account(ACCOUNT).map_err(|error| error.to_string())?;
+        drop(core);
+        Ok(disk.clone_image())
+    }
+
+    pub(crate) fn new(
+        vfs: &MemoryVfs,
+        image: &DiskImage,
+        schema: &Arc<Schema>,
+        seed: u64,
+    ) -> Result<Self, String> {
+        let disk = Disk::from_image(vfs, image, seed);
+        let environment = new_environment(seed);
+        let core = open(&disk, schema, &environment)?;
+        let account = core.ensure_account(ACCOUNT).map_err(|error| error.to_string())?;
+        Ok(Self {
+            disk,
+            core: Some(core),
+            account,
+            schema: Arc::clone(schema),
+            environment,
+            chains: BTreeMap::new(),
+            applied: BTreeSet::new(),
+            newest_of_lane: BTreeMap::new(),
+        })
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.core.is_some()
+    }
+
+    /// Starts it after a crash.
+    pub(crate) fn start(&mut self) -> Result<(), Violation> {
+        if self.core.is_some() {
+            return Ok(());
+        }
+        let opened = open(&self.disk, &self.schema, &self.environment);
+        self.core = Some(opened.map_err(|words| Violation { clause: "I16", words })?);
+        Ok(())
+    }
+
+    /// The power of its machine fails.
+    pub(crate) fn crash(&mut self, stage: &mut Stage) {
+        let mode = *stage.dice.pick(&CrashMode::ALL).unwrap_or(&CrashMode::Mixed);
+        if stage.dice.chance(500) {
+            self.disk.kill();
+        } else {
+            self.disk.crash(mode, stage.dice.source());
+        }
+        self.disk.heal();
+        self.core = None;
+    }
+
+    /// Answers a request.
+    pub(crate) fn serve(
+        &mut self,
+        stage: &mut Stage,
+        device: usize,
+        call: &Call,
+    ) -> Result<Served, Violation> {
+        self.environment.now_ms.store(stage.now_ms, Ordering::SeqCst);
+        if !self.accepts(device, &call.token, stage.now_ms) {
+            stage.met("token_expired");
+            let reply = Reply::refused(401, ProblemCode::TokenExpired, "The token has expired");
+            return Ok(Served::Reply(reply, Noise::None));
+        }
+        if let Some(reply) = refuse(stage, call) {
+            return Ok(Served::Reply(reply, Noise::None));
+        }
+        if stage.fault(stage.rates.server_crash_in_disk, "server_crash_in_transaction") {
+            let at = self.disk.operations() + stage.dice.index(12) as u64;
+            self.disk.fail_at(at, Fault::Crash);
+        }
+        let served = match call.kind {
+            CallKind::Push => self.push(stage, device, call)?,
+            CallKind::Pull => self.pull(device, call)?,
+        };
+        if !self.disk.is_running() {
+            self.crash(stage);
+            return Ok(Served::Died);
+        }
+        self.disk.heal();
+        Ok(served)
+    }
+
+    fn pull(&mut self, device: usize, call: &Call) -> Result<Served, Violation> {
+        let Some(core) = &self.core else { return Ok(Served::Died) };
+        let request = decode(&call.bytes).map_err(unreadable)?;
+        let answer = core.pull_json(self.account, device_id(device), &request);
+        Ok(match answer {
+            Ok(json) => Served::Reply(Reply::success(json), Noise::None),
+            Err(error) => Served::Reply(Reply::problem(&error.problem()), Noise::None),
+        })
+    }
+
+    fn push(&mut self, stage: &mut Stage, device: usize, call: &Call) -> Result<Served, Violation> {
+        let mut request: PushRequest = decode(&call.bytes).map_err(unreadable)?;
+        let all: Vec<WireOperation> = request
+            .operations
+            .iter()
+            .filter_map(|raw| serde_json::from_str(raw.get()).ok())
+            .collect();
+        let forbidden = forbidden(stage, &request, &all);
+        let mut position = 0;
+        request.operations.retain(|_| {
+            position += 1;
+            forbidden[position - 1].is_none()
+        });
+        let Some(core) = &self.core else { return Ok(Served::Died) };
+        let pushed = match core.push_noting(self.account, device_id(device), &request) {
+            Ok(pushed) => pushed,
+            Err(error) => {
+                return Ok(Served::Reply(Reply::problem(&error.problem()), Noise::None));
+            }
+        };
+        if stage.is_planted(Plant::DropReceipt) && stage.dice.chance(300) {
+            self.drop_receipts()?;
+        }
+        let mut response = pushed.response;
+        self.record(&request, &all, &response.answers)?;
+        response.answers = weave(forbidden, response.answers);
+        let changed = if pushed.changed.is_empty() { Noise::None } else { Noise::Changed };
+        let body = serde_json::to_vec(&response).unwrap_or_default();
+        Ok(Served::Reply(Reply::success(body), changed))
+    }
+
+    /// Promise I5: in each lane operations take effect in the order in which they were made.
+    fn record(
+        &mut self,
+        request: &PushRequest,
+        all: &[WireOperation],
+        answers: &[OperationAnswer],
+    ) -> Result<(), Violation> {
+        for answer in answers.iter().filter(|answer| answer.outcome.is_settled()) {
+            if !self.applied.insert((request.incarnation, answer.id)) {
+                continue;
+            }
+            let Some(operation) = all.iter().find(|one| one.id == answer.id) else { continue };
+            self.check_parent(operation)?;
+            let lane = (request.incarnation, operation.key.clone());
+            let before = self.newest_of_lane.insert(lane, answer.id).unwrap_or_default();
+            ensure(before < answer.id, "I5", || {
+                format!("operation {} took effect after {before} on one entity", answer.id)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Promise I5: what depends on an entity never takes effect before it.
+    fn check_parent(&self, operation: &WireOperation) -> Result<(), Violation> {
+        let named = operation.fields.as_ref().and_then(|fields| fields.get(PARENT));
+        let Some(parent) = named.and_then(|named| named.as_str()) else { return Ok(()) };
+        let there = self.entities()?.keys().any(|key| key.to_string() == parent);
+        ensure(there, "I5", || format!("{} took effect before its parent {parent}", operation.key))
+    }
+
+    /// The planted bug: receipts are gone although the operations took effect.
+    fn drop_receipts(&mut self) -> Result<(), Violation> {
+        let broken = |error: rusqlite::Error| Violation { clause: "sim", words: error.to_string() };
+        self.core = None;
+        let connection = self.disk.open(FILE).map_err(broken)?;
+        connection
+            .execute_batch("PRAGMA locking_mode = EXCLUSIVE; DELETE FROM receipt;")
+            .map_err(broken)?;
+        drop(connection);
+        self.start()
+    }
+
+    /// The entities as they stand.
+    pub(crate) fn entities(&self) -> Result<BTreeMap<EntityKey, DumpedEntity>, Violation> {
+        let mut entities = BTreeMap::new();
+        let Some(core) = &self.core else { return Ok(entities) };
+        core.dump_entities(self.account, |entity| {
+            entities.insert(entity.key.clone(), entity);
+            ControlFlow::Continue(())
+        })
+        .map_err(|error| Violation { clause: "sim", words: error.to_string() })?;
+        Ok(entities)
+    }
+
+    /// Gives a device its first tokens, as after signing in.
+    pub(crate) fn sign_in(&mut self, stage: &Stage, device: usize) -> Tokens {
+        let chain = self.chains.entry(device).or_default();
+        chain.newest += 1;
+        self.issue(stage, device)
+    }
+
+    /// The successor of a refresh token; the same for a repeat. None when it is not accepted.
+    pub(crate) fn renew(
+        &mut self,
+        stage: &Stage,
+        device: usize,
+        refresh_token: &str,
+    ) -> Option<Tokens> {
+        let chain = self.chains.entry(device).or_default();
+        let number: u64 = refresh_token.rsplit('-').next()?.parse().ok()?;
+        if number == chain.newest {
+            chain.newest += 1;
+        } else if number + 1 != chain.newest {
+            return None;
+        }
+        Some(self.issue(stage, device))
+    }
+
+    fn issue(&mut self, stage: &Stage, device: usize) -> Tokens {
+        let chain = self.chains.entry(device).or_default();
+        let access_token = format!("access-{device}-{}", chain.access.len());
+        chain.access.insert(access_token.clone(), stage.now_ms + stage.rates.token_ms);
+        Tokens {
+            account_id: "account".to_owned(),
+            device_id: format!("device-{device}"),
+            access_token,
+            access_expires_in_ms: stage.rates.token_ms.unsigned_abs(),
+            refresh_token: format!("refresh-{device}-{}", chain.newest),
+        }
+    }
+
+    fn accepts(&self, device: usize, token: &str, now_ms: i64) -> bool {
+        let end = self.chains.get(&device).and_then(|chain| chain.access.get(token));
+        end.is_some_and(|end| now_ms < *end)
+    }
+}
+
+fn new_environment(seed: u64) -> Arc<World> {
+    let dice = Mutex::new(Dice::new(seed, 1_000));
+    Arc::new(World { now_ms: AtomicI64::new(0), dice })
+}
+
+fn open(disk: &Disk, schema: &Arc<Schema>, environment: &Arc<World>) -> Result<Core, String> {
+    let options = SqliteOptions {
+        vfs: Some(disk.vfs().name().to_owned()),
+        exclusive: true,
+        busy_timeout_ms: 0,
+        ..SqliteOptions::new(disk.path(FILE))
+    };
+    let environment: Arc<dyn Environment> = Arc::clone(environment) as _;
+    Core::open_sqlite(&options, Arc::clone(schema), environment).map_err(|error| error.to_string())
+}
+
+fn device_id(device: usize) -> DeviceId {
+    DeviceId(i64::try_from(device).unwrap_or(0) + 1)
+}
+
+fn unreadable(error: clarity_engine::protocol::DecodeError) -> Violation {
+    Violation { clause: "sim", words: format!("a device sent an unreadable request: {error}") }
+}
+
+/// What the server, or something before it, answers without looking further.
+fn refuse(stage: &mut Stage, call: &Call) -> Option<Reply> {
+    if stage.healed {
+        return None;
+    }
+    let holds = |text: &str| call.bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    if holds("poison: ") {
+        if holds(POISON_ERROR) {
+            stage.met("poison_server_error");
+            return Some(Reply::refused(500, ProblemCode::ServerFailure, "The server failed"));
+        }
+        if holds(POISON_UNREADABLE) {
+            stage.met("poison_bad_request");
+            return Some(Reply::refused(400, ProblemCode::BadRequest, "This cannot be read"));
+        }
+        if holds(POISON_LARGE) {
+            stage.met("poison_too_large");
+            return Some(Reply::refused(413, ProblemCode::TooLarge, "Too large"));
+        }
+    }
+    if stage.fault(stage.rates.server_error, "server_error") {
+        let status = *stage.dice.pick(&[500, 502, 503, 504]).unwrap_or(&500);
+        return Some(Reply::page(status));
+    }
+    if stage.fault(stage.rates.too_many_requests, "too_many_requests") {
+        let wait_ms = stage.dice.any_scale(1_000, 3_600_000);
+        stage.asked_to_wait_until_ms = stage.asked_to_wait_until_ms.max(stage.now_ms + wait_ms);
+        let mut reply = Reply::refused(429, ProblemCode::TooManyRequests, "Too many requests");
+        reply.retry_after_ms = Some(wait_ms.unsigned_abs());
+        return Some(reply);
+    }
+    None
+}
+
+/// The operations that the backend refuses, each with its answer; a batch falls as a whole.
+fn forbidden(
+    stage: &mut Stage,
+    request: &PushRequest,
+    all: &[WireOperation],
+) -> Vec<Option<OperationAnswer>> {
+    let is_refused: Vec<bool> =
+        request.operations.iter().map(|raw| raw.get().contains(POISON_REFUSED)).collect();
+    let mut answers = Vec::with_capacity(all.len());
+    for (operation, refused) in all.iter().zip(&is_refused) {
+        let blocking = operation.batch.and_then(|batch| {
+            let mates = all.iter().zip(&is_refused);
+            let mut mates = mates.filter(|(mate, refused)| mate.batch == Some(batch) && **refused);
+            mates.next().map(|(mate, _)| mate.id)
+        });
+        answers.push(match (refused, blocking) {
+            (true, _) => {
+                stage.met("operation_refused");
+                let message = "the backend does not take this".to_owned();
+                let rejection = Some(Rejection { code: RejectReason::Refused, message });
+                Some(OperationAnswer { rejection, ..plain_answer(operation.id, Outcome::Rejected) })
+            }
+            (false, Some(by)) => Some(OperationAnswer {
+                blocked_by: Some(by),
+                ..plain_answer(operation.id, Outcome::Blocked)
+            }),
+            (false, None) => None,
+        });
+    }
+    answers
+}
+
+/// Puts the refusals back between the answers of the others.
+fn weave(
+    forbidden: Vec<Option<OperationAnswer>>,
+    answers: Vec<OperationAnswer>,
+) -> Vec<OperationAnswer> {
+    let mut answers = answers.into_iter();
+    forbidden.into_iter().filter_map(|refused| refused.or_else(|| answers.next())).collect()
+}

@@ -1,0 +1,190 @@
+//! What all parts of a world share: the time, what is about to happen, chance, and the record.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::sync::Arc;
+
+use clarity_engine::protocol::Failure;
+use clarity_store::RequestId;
+
+use super::dice::Dice;
+use super::faults::FaultCounts;
+use super::network::{Call, Reply};
+use super::plant::Plant;
+use super::rates::Rates;
+
+/// A promise that did not hold, with what was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The clause of the promise, such as `I3`.
+    pub clause: &'static str,
+    /// What was seen.
+    pub words: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.clause, self.words)
+    }
+}
+
+/// Makes a violation unless something holds.
+pub(crate) fn ensure(
+    holds: bool,
+    clause: &'static str,
+    words: impl FnOnce() -> String,
+) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(Violation { clause, words: words() }) }
+}
+
+/// What reaches a device at the end of a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Delivery {
+    Reply(Arc<Reply>),
+    Failed(Failure),
+}
+
+/// Something that will happen.
+#[derive(Debug, Clone)]
+pub(crate) enum Happening {
+    /// A person or the platform does something with a device.
+    Act { device: usize },
+    /// The newest timer that a device asked for.
+    Wake { device: usize, round: u64 },
+    /// A request reaches the server.
+    Arrives { device: usize, life: u64, request: RequestId, call: Arc<Call> },
+    /// A request ends at a device.
+    Answered { device: usize, life: u64, request: RequestId, delivery: Delivery },
+    /// A device asks for new tokens.
+    TokenAsked { device: usize, life: u64, refresh_token: String },
+    /// The answer to that, with the number of the new tokens; none when nothing came.
+    TokenAnswered { device: usize, life: u64, renewed: Option<clarity_engine::protocol::Tokens> },
+    /// A hint reaches a device.
+    Hint { device: usize },
+    /// A device is switched on again.
+    DeviceStarts { device: usize },
+    /// The server is started again.
+    ServerStarts,
+}
+
+/// What happens when: by time, and within one millisecond in the order of planning.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    planned: BTreeMap<(i64, u64), Happening>,
+    last: u64,
+}
+
+impl Agenda {
+    pub(crate) fn plan(&mut self, at_ms: i64, happening: Happening) {
+        self.last += 1;
+        self.planned.insert((at_ms, self.last), happening);
+    }
+
+    /// The next thing to happen up to a time.
+    pub(crate) fn next(&mut self, until_ms: i64) -> Option<(i64, Happening)> {
+        let entry = self.planned.first_entry()?;
+        if entry.key().0 > until_ms {
+            return None;
+        }
+        let ((at_ms, _), happening) = entry.remove_entry();
+        Some((at_ms, happening))
+    }
+
+    /// Lets all that is still on its way to the server arrive now.
+    pub(crate) fn hasten_requests(&mut self, now_ms: i64) -> usize {
+        let is_request = |happening: &Happening| matches!(happening, Happening::Arrives { .. });
+        let late: Vec<_> = self
+            .planned
+            .iter()
+            .filter(|((at_ms, _), happening)| *at_ms > now_ms && is_request(happening))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in &late {
+            if let Some(happening) = self.planned.remove(key) {
+                self.plan(now_ms, happening);
+            }
+        }
+        late.len()
+    }
+
+    /// Forgets what people would have done.
+    pub(crate) fn forget_acts(&mut self) {
+        self.planned.retain(|_, happening| !matches!(happening, Happening::Act { .. }));
+    }
+}
+
+/// The record of a run: a hash of every line, and the lines themselves when somebody reads them.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    line: String,
+    hash: u64,
+    shown: bool,
+}
+
+impl Trace {
+    pub(crate) fn new(shown: bool) -> Self {
+        Self { line: String::new(), hash: 0xcbf2_9ce4_8422_2325, shown }
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn note(&mut self, now_ms: i64, words: fmt::Arguments<'_>) {
+        self.line.clear();
+        // Writing into a string cannot fail.
+        let _ = write!(self.line, "{now_ms:>12} {words}");
+        for byte in self.line.bytes() {
+            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        if self.shown {
+            println!("{}", self.line);
+        }
+    }
+}
+
+/// What all parts of a world share.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) now_ms: i64,
+    pub(crate) agenda: Agenda,
+    pub(crate) dice: Dice,
+    pub(crate) rates: Rates,
+    pub(crate) faults: FaultCounts,
+    pub(crate) trace: Trace,
+    pub(crate) plant: Option<Plant>,
+    /// No faults any more.
+    pub(crate) healed: bool,
+    /// The end of the longest wait that a server asked for.
+    pub(crate) asked_to_wait_until_ms: i64,
+}
+
+impl Stage {
+    pub(crate) fn note(&mut self, words: fmt::Arguments<'_>) {
+        self.trace.note(self.now_ms, words);
+    }
+
+    /// Whether a fault happens now; if so it is counted.
+    pub(crate) fn fault(&mut self, per_mille: u32, name: &'static str) -> bool {
+        if self.healed || !self.dice.chance(per_mille) {
+            return false;
+        }
+        self.met(name);
+        true
+    }
+
+    /// Counts a fault.
+    pub(crate) fn met(&mut self, name: &'static str) {
+        self.faults.met(name);
+        self.trace.note(self.now_ms, format_args!("! {name}"));
+    }
+
+    pub(crate) fn is_planted(&self, plant: Plant) -> bool {
+        self.plant == Some(plant)
+    }
+
+    /// Plans something so many milliseconds from now.
+    pub(crate) fn after(&mut self, delay_ms: i64, happening: Happening) {
+        self.agenda.plan(self.now_ms.saturating_add(delay_ms.max(0)), happening);
+    }
+}

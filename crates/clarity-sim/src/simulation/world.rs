@@ -1,0 +1,571 @@
+//! One world: some devices, a server, the network between them, and what happens to them.
+
+use std::sync::Arc;
+
+use clarity_engine::protocol::model::{Fields, Schema};
+use clarity_engine::protocol::{Failure, FailureClass, Hint};
+use clarity_engine::{Effect, Event, Request, TokenResult, Write, WriteError, Written};
+use clarity_store::RequestId;
+use serde_json::json;
+
+use super::checks;
+use super::device::{Device, Stepped};
+use super::dice::Dice;
+use super::faults::FaultCounts;
+use super::final_checks;
+use super::model::COUNTER_PREFIX;
+use super::network::{Call, CallKind, Reply, believe_anything};
+use super::plant::Plant;
+use super::rates::Rates;
+use super::server::{Noise, Served, Server};
+use super::stage::{Agenda, Delivery, Happening, Stage, Trace, Violation, ensure};
+use super::workload::{self, Intent, Ledger, Made};
+use super::{L1_MS, Templates};
+
+/// After this time a device gives a request up, in milliseconds.
+const REQUEST_TIMEOUT_MS: i64 = 60_000;
+/// Most attempts in an hour without success (promise L2).
+const ATTEMPTS_PER_HOUR: usize = clarity_engine::ATTEMPTS_PER_HOUR_MAX;
+const HOUR_MS: i64 = 3_600_000;
+/// Most steps of one world before its faults are healed.
+const STEPS_MAX: u64 = 1_200;
+/// Most steps within one millisecond; more is a loop.
+const STEPS_AT_ONCE_MAX: u64 = 500;
+/// When worlds begin: at the end of 2023.
+const START_MS: i64 = 1_700_000_000_000;
+
+/// A world.
+pub(crate) struct World {
+    pub(crate) stage: Stage,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) server: Server,
+    pub(crate) ledger: Ledger,
+    pub(crate) steps: u64,
+    steps_at_once: (i64, u64),
+    acts_left: usize,
+}
+
+impl World {
+    pub(crate) fn new(
+        templates: &Templates,
+        schema: &Arc<Schema>,
+        seed: u64,
+        plant: Option<Plant>,
+        shown: bool,
+    ) -> Result<Self, Violation> {
+        let mut dice = Dice::new(seed, 0);
+        let rates = Rates::draw(&mut dice);
+        let count = 2 + dice.index(3);
+        let acts_left = 20 + dice.index(60);
+        let stage = Stage {
+            now_ms: START_MS,
+            agenda: Agenda::default(),
+            dice,
+            rates,
+            faults: FaultCounts::default(),
+            trace: Trace::new(shown),
+            plant,
+            healed: false,
+            asked_to_wait_until_ms: 0,
+        };
+        let broken = |words| Violation { clause: "sim", words };
+        let server = Server::new(&templates.vfs, &templates.server, schema, seed);
+        let mut devices = Vec::with_capacity(count);
+        for index in 0..count {
+            devices.push(Device::new(&templates.vfs, &templates.device, schema, seed, index)?);
+        }
+        Ok(Self {
+            stage,
+            devices,
+            server: server.map_err(broken)?,
+            ledger: Ledger::default(),
+            steps: 0,
+            steps_at_once: (0, 0),
+            acts_left,
+        })
+    }
+
+    /// Lives through all of it.
+    pub(crate) fn run(&mut self) -> Result<(), Violation> {
+        let rates = self.stage.rates.clone();
+        self.stage.note(format_args!("{} devices, {rates:?}", self.devices.len()));
+        self.stage.healed = true;
+        for device in 0..self.devices.len() {
+            self.step(device, vec![Event::Started])?;
+            let tokens = self.server.sign_in(&self.stage, device);
+            self.devices[device].signed_in = true;
+            self.step(device, vec![Event::TokenResult(TokenResult::Renewed(tokens))])?;
+            self.stage.after(10, Happening::Act { device });
+        }
+        self.make_counters()?;
+        self.stage.healed = false;
+        while self.acts_left > 0 && self.steps < STEPS_MAX && self.advance(i64::MAX)? {}
+        final_checks::settle(self)
+    }
+
+    /// Goals that everybody counts on and nobody does anything else with.
+    fn make_counters(&mut self) -> Result<(), Violation> {
+        for number in 0..2 {
+            let key = workload::key("Goal", &format!("{COUNTER_PREFIX}{number}"));
+            let fields = Fields::from([("progress", json!(0)), ("title", json!("steps"))]);
+            let write = Write::Create { key, fields, parents: Vec::new() };
+            self.step(0, vec![Event::Write(write)])?;
+        }
+        Ok(())
+    }
+
+    /// Lets the next thing happen; false when nothing is left up to that time.
+    pub(crate) fn advance(&mut self, until_ms: i64) -> Result<bool, Violation> {
+        let Some((at_ms, happening)) = self.stage.agenda.next(until_ms) else {
+            return Ok(false);
+        };
+        self.stage.now_ms = self.stage.now_ms.max(at_ms);
+        self.steps += 1;
+        if self.steps_at_once.0 != self.stage.now_ms {
+            self.steps_at_once = (self.stage.now_ms, 0);
+        }
+        self.steps_at_once.1 += 1;
+        ensure(self.steps_at_once.1 <= STEPS_AT_ONCE_MAX, "L2", || {
+            format!("{STEPS_AT_ONCE_MAX} steps in one millisecond; the last: {happening:?}")
+        })?;
+        self.happen(happening)?;
+        Ok(true)
+    }
+
+    /// Lets everything happen up to a time.
+    pub(crate) fn run_until(&mut self, until_ms: i64) -> Result<(), Violation> {
+        while self.advance(until_ms)? {}
+        self.stage.now_ms = self.stage.now_ms.max(until_ms);
+        Ok(())
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
+        match happening {
+            Happening::Act { device } => self.act(device),
+            Happening::Wake { device, round } => {
+                let there = &mut self.devices[device];
+                if there.timer_round != round || !there.is_running() {
+                    return Ok(());
+                }
+                there.has_timer = false;
+                self.step(device, vec![Event::Timer]).map(drop)
+            }
+            Happening::Arrives { device, life, request, call } => {
+                self.arrives(device, life, request, &call)
+            }
+            Happening::Answered { device, life, request, delivery } => {
+                self.answered(device, life, request, delivery)
+            }
+            Happening::TokenAsked { device, life, refresh_token } => {
+                self.token_asked(device, life, &refresh_token)
+            }
+            Happening::TokenAnswered { device, life, renewed } => {
+                self.token_answered(device, life, renewed)
+            }
+            Happening::Hint { device } => {
+                self.step(device, vec![Event::PushReceived(Hint::full())]).map(drop)
+            }
+            Happening::DeviceStarts { device } => {
+                if self.devices[device].is_running() {
+                    return Ok(());
+                }
+                self.devices[device].start(&mut self.stage)?;
+                self.stage.note(format_args!("device {device} starts"));
+                self.step(device, vec![Event::Started]).map(drop)
+            }
+            Happening::ServerStarts => {
+                self.stage.note(format_args!("server starts"));
+                self.server.start()
+            }
+        }
+    }
+
+    /// A person does something, and the next act is planned.
+    fn act(&mut self, device: usize) -> Result<(), Violation> {
+        self.acts_left = self.acts_left.saturating_sub(1);
+        let pause_ms = self.stage.dice.any_scale(10, self.stage.rates.pace_ms);
+        self.stage.after(pause_ms, Happening::Act { device });
+        if self.stage.fault(self.stage.rates.server_crash, "server_crash") {
+            self.server_dies();
+        }
+        if self.stage.fault(self.stage.rates.clock_jump, "clock_jump") {
+            let scale = self.stage.dice.any_scale(1_000, 10 * 365 * 24 * HOUR_MS);
+            let jump = if self.stage.dice.chance(500) { scale } else { -scale };
+            self.devices[device].clock_offset_ms += jump;
+            self.devices[device].attempts_ms.clear();
+        }
+        if self.stage.fault(self.stage.rates.partition, "partition") {
+            let length_ms = self.stage.dice.any_scale(1_000, 6 * HOUR_MS);
+            self.devices[device].cut_off_until_ms = self.stage.now_ms + length_ms;
+        }
+        if !self.devices[device].is_running() {
+            return Ok(());
+        }
+        let there = &self.devices[device];
+        let (event, intent) = workload::act(&mut self.stage, there, &mut self.ledger);
+        self.stage.note(format_args!("device {device} {event:?}"));
+        self.do_intended(device, event, intent)
+    }
+
+    /// Carries out what a person does, and checks that it shows (promise I7).
+    pub(crate) fn do_intended(
+        &mut self,
+        device: usize,
+        event: Event,
+        intent: Intent,
+    ) -> Result<(), Violation> {
+        let Some(written) = self.step(device, vec![event])? else { return Ok(()) };
+        let Some(first) = written.into_iter().next() else { return Ok(()) };
+        let written = match first {
+            Ok(written) => written,
+            Err(error) => {
+                self.stage.note(format_args!("  refused: {error}"));
+                return Ok(());
+            }
+        };
+        let there = &self.devices[device];
+        let rows = &there.model.rows;
+        match intent {
+            Intent::None => {}
+            Intent::Made { made } => {
+                for (key, origin) in made {
+                    let fates = &there.model.fates;
+                    let mut makers = written.operations.iter();
+                    let maker = makers.find(|one| fates.get(one).is_some_and(|f| f.key == key));
+                    let shown = rows.get(&key).is_some_and(|row| row.state.is_visible());
+                    ensure(shown, "I7", || format!("{key} was made and does not show"))?;
+                    let Some(operation) = maker.copied() else { continue };
+                    let made = Made { device, operation, origin, disturbed: false };
+                    self.ledger.made.entry(key).or_insert(made);
+                }
+            }
+            Intent::Tagged { key, tag } => {
+                for operation in written.operations {
+                    self.ledger.tags.push((key.clone(), device, operation, tag.clone()));
+                }
+            }
+            Intent::Changed { key, fields } => {
+                let row = rows.get(&key).filter(|row| row.state.is_visible());
+                for (name, value) in fields {
+                    let shown = row.and_then(|row| row.fields.get(&name));
+                    ensure(shown == value.as_ref(), "I7", || {
+                        format!("device {device}: the change of {name} of {key} does not show")
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction on a device, and what follows from it.
+    pub(crate) fn step(
+        &mut self,
+        device: usize,
+        events: Vec<Event>,
+    ) -> Result<Option<Vec<Result<Written, WriteError>>>, Violation> {
+        let Some(stepped) = self.devices[device].step(&mut self.stage, events)? else {
+            return Ok(None);
+        };
+        let Stepped { written, effects, access_token, refresh_token } = stepped;
+        for effect in effects {
+            match effect {
+                Effect::Send { request, body } => {
+                    self.send(device, request, &body, &access_token)?;
+                }
+                Effect::RefreshToken => {
+                    let there = &mut self.devices[device];
+                    there.refreshing = true;
+                    let (life, refresh_token) = (there.life, refresh_token.clone());
+                    let delay_ms = self.stage.dice.between(10, 300);
+                    let asked = Happening::TokenAsked { device, life, refresh_token };
+                    self.stage.after(delay_ms, asked);
+                }
+                Effect::WakeAt(at) => {
+                    let there = &mut self.devices[device];
+                    there.timer_round += 1;
+                    there.has_timer = true;
+                    let round = there.timer_round;
+                    let delay_ms = at.since_ms(there.local_time(&self.stage)).max(1);
+                    self.stage.after(delay_ms, Happening::Wake { device, round });
+                }
+                _ => {}
+            }
+        }
+        if let Some(status) = &self.devices[device].status {
+            checks::liveness(&self.devices[device], status)?;
+        }
+        Ok(Some(written))
+    }
+
+    /// Puts a request onto the network.
+    fn send(
+        &mut self,
+        device: usize,
+        request: RequestId,
+        body: &Request,
+        token: &str,
+    ) -> Result<(), Violation> {
+        let (kind, bytes) = match body {
+            Request::Push(push) => (CallKind::Push, serde_json::to_vec(push)),
+            Request::Pull(pull) => (CallKind::Pull, serde_json::to_vec(pull)),
+        };
+        let bytes = bytes.unwrap_or_default();
+        let call = Arc::new(Call { kind, bytes, token: token.to_owned() });
+        self.count_attempt(device)?;
+        let stage = &mut self.stage;
+        let there = &mut self.devices[device];
+        there.in_flight.insert(request);
+        let life = there.life;
+        stage.note(format_args!("device {device} sends {kind:?} {}", request.0));
+        let timeout = Failure::new(FailureClass::Unreachable, "the server did not answer in time");
+        let delivery = Delivery::Failed(timeout);
+        let ended = Happening::Answered { device, life, request, delivery };
+        stage.after(REQUEST_TIMEOUT_MS, ended);
+        if stage.now_ms < there.cut_off_until_ms {
+            let classes = [FailureClass::Offline, FailureClass::Unreachable];
+            let class = *stage.dice.pick(&classes).unwrap_or(&FailureClass::Offline);
+            let delivery = Delivery::Failed(Failure::new(class, "there is no way to the server"));
+            let delay_ms = stage.dice.between(1, 50);
+            stage.after(delay_ms, Happening::Answered { device, life, request, delivery });
+            return Ok(());
+        }
+        if stage.fault(stage.rates.portal, "captive_portal") {
+            let delivery = Delivery::Reply(Arc::new(Reply::page(200)));
+            let delivery = self.believed(delivery, &call);
+            let answered = Happening::Answered { device, life, request, delivery };
+            self.stage.after(20, answered);
+            return Ok(());
+        }
+        if stage.fault(stage.rates.drop_request, "request_lost") {
+            return Ok(());
+        }
+        let mut delay_ms = stage.dice.between(5, 120);
+        if stage.fault(stage.rates.delay, "request_delayed") {
+            delay_ms = stage.dice.any_scale(1_000, 3 * 24 * HOUR_MS);
+        }
+        let arrives = Happening::Arrives { device, life, request, call };
+        if stage.fault(stage.rates.duplicate_request, "request_duplicated") {
+            let again_ms = stage.dice.any_scale(1, 24 * HOUR_MS);
+            stage.after(again_ms, arrives.clone());
+        }
+        stage.after(delay_ms, arrives);
+        Ok(())
+    }
+
+    /// Promise L2: while nothing succeeds, attempts are few.
+    fn count_attempt(&mut self, device: usize) -> Result<(), Violation> {
+        let now_ms = self.stage.now_ms;
+        let attempts = &mut self.devices[device].attempts_ms;
+        attempts.push(now_ms);
+        attempts.retain(|at| now_ms - at < HOUR_MS);
+        // Those in flight together when the first failure came do not know of each other.
+        let most = ATTEMPTS_PER_HOUR + clarity_engine::REQUESTS_IN_FLIGHT_MAX;
+        ensure(attempts.len() <= most, "L2", || {
+            format!("device {device}: {} attempts in an hour without success", attempts.len())
+        })
+    }
+
+    /// The planted bug: a page of somebody else is taken for a success.
+    fn believed(&mut self, delivery: Delivery, call: &Call) -> Delivery {
+        if !self.stage.is_planted(Plant::AcceptHtml) {
+            return delivery;
+        }
+        let Delivery::Reply(reply) = &delivery else { return delivery };
+        let believed = if reply.is_portal_page() { believe_anything(call) } else { None };
+        match believed {
+            Some(clarity_engine::Response::Push(push)) => {
+                let body = serde_json::to_vec(&push).unwrap_or_default();
+                Delivery::Reply(Arc::new(Reply::success(body)))
+            }
+            _ => delivery,
+        }
+    }
+
+    fn server_dies(&mut self) {
+        if !self.server.is_running() {
+            return;
+        }
+        self.server.crash(&mut self.stage);
+        self.server_starts_later();
+    }
+
+    fn server_starts_later(&mut self) {
+        self.stage.note(format_args!("server died"));
+        let delay_ms = self.stage.dice.any_scale(1_000, 2 * HOUR_MS);
+        self.stage.after(delay_ms, Happening::ServerStarts);
+    }
+
+    /// A request reaches the server.
+    fn arrives(
+        &mut self,
+        device: usize,
+        life: u64,
+        request: RequestId,
+        call: &Arc<Call>,
+    ) -> Result<(), Violation> {
+        let refused =
+            |words: &str| Delivery::Failed(Failure::new(FailureClass::Unreachable, words));
+        if !self.server.is_running() {
+            let delivery = refused("the server refused the connection");
+            self.stage.after(5, Happening::Answered { device, life, request, delivery });
+            return Ok(());
+        }
+        let served = self.server.serve(&mut self.stage, device, call)?;
+        let (reply, noise) = match served {
+            Served::Reply(reply, noise) => (reply, noise),
+            Served::Died => {
+                self.server_starts_later();
+                let delivery = refused("the server closed the connection");
+                self.stage.after(5, Happening::Answered { device, life, request, delivery });
+                return Ok(());
+            }
+        };
+        self.stage.note(format_args!(
+            "server answers {:?} {} of device {device}: {} {}",
+            call.kind,
+            request.0,
+            reply.status,
+            if reply.body.len() < 2_000 { String::from_utf8_lossy(&reply.body) } else { "".into() }
+        ));
+        if noise == Noise::Changed {
+            self.hint_others(device);
+        }
+        self.send_back(device, life, request, reply);
+        Ok(())
+    }
+
+    fn hint_others(&mut self, device: usize) {
+        for other in (0..self.devices.len()).filter(|other| *other != device) {
+            if !self.stage.fault(self.stage.rates.lose_hint, "hint_lost") {
+                let delay_ms = self.stage.dice.between(5, 500);
+                self.stage.after(delay_ms, Happening::Hint { device: other });
+            }
+        }
+    }
+
+    /// Puts an answer onto the network.
+    fn send_back(&mut self, device: usize, life: u64, request: RequestId, reply: Reply) {
+        let stage = &mut self.stage;
+        if stage.fault(stage.rates.server_crash / 4, "server_crash_before_answer") {
+            self.server_dies();
+            return;
+        }
+        if stage.fault(stage.rates.drop_answer, "answer_lost") {
+            return;
+        }
+        let mut reply = reply;
+        if stage.fault(stage.rates.error_after_apply, "error_after_apply") {
+            reply = Reply::page(502);
+        } else if stage.fault(stage.rates.truncate, "answer_truncated") {
+            let length = stage.dice.index(reply.body.len().max(1));
+            reply = reply.truncated(length);
+        }
+        let mut delay_ms = stage.dice.between(5, 120);
+        if stage.fault(stage.rates.delay, "answer_delayed") {
+            delay_ms = stage.dice.any_scale(1_000, 24 * HOUR_MS);
+        }
+        let delivery = Delivery::Reply(Arc::new(reply));
+        let answered = Happening::Answered { device, life, request, delivery };
+        if stage.fault(stage.rates.duplicate_answer, "answer_duplicated") {
+            let again_ms = stage.dice.any_scale(1, HOUR_MS);
+            stage.after(again_ms, answered.clone());
+        }
+        stage.after(delay_ms, answered);
+    }
+
+    /// A request ends at a device, or ends once more.
+    fn answered(
+        &mut self,
+        device: usize,
+        life: u64,
+        request: RequestId,
+        delivery: Delivery,
+    ) -> Result<(), Violation> {
+        let there = &mut self.devices[device];
+        if there.life != life || !there.is_running() {
+            return Ok(());
+        }
+        let is_first = there.in_flight.remove(&request);
+        let result = match delivery {
+            Delivery::Failed(_) if !is_first => return Ok(()),
+            Delivery::Failed(failure) => Err(failure),
+            Delivery::Reply(reply) => {
+                // An answer that came too late or twice still reaches the engine.
+                let push = reply.read(CallKind::Push);
+                if matches!(push, Ok(_)) { push } else { reply.read(CallKind::Pull) }
+            }
+        };
+        let words = result.as_ref().err().map(|failure| failure.message.clone());
+        self.stage.note(format_args!(
+            "device {device} hears of {}: {}",
+            request.0,
+            words.as_deref().unwrap_or("success")
+        ));
+        let lost = result.is_err();
+        self.step(device, vec![Event::RequestFinished { request, result }])?;
+        if lost && self.stage.is_planted(Plant::ResendUnderNewId) && self.stage.dice.chance(300) {
+            self.devices[device].renumber_unheard()?;
+        }
+        Ok(())
+    }
+
+    fn token_asked(&mut self, device: usize, life: u64, token: &str) -> Result<(), Violation> {
+        let cut_off = self.stage.now_ms < self.devices[device].cut_off_until_ms;
+        if cut_off || !self.server.is_running() {
+            let answered = Happening::TokenAnswered { device, life, renewed: None };
+            self.stage.after(50, answered);
+            return Ok(());
+        }
+        let renewed = self.server.renew(&self.stage, device, token);
+        ensure(renewed.is_some(), "sim", || {
+            format!("device {device}: the refresh token is older than the newest but one")
+        })?;
+        let lost = self.stage.fault(self.stage.rates.lose_token_answer, "token_answer_lost");
+        let renewed = if lost { None } else { renewed };
+        self.stage.after(60, Happening::TokenAnswered { device, life, renewed });
+        Ok(())
+    }
+
+    fn token_answered(
+        &mut self,
+        device: usize,
+        life: u64,
+        renewed: Option<clarity_engine::protocol::Tokens>,
+    ) -> Result<(), Violation> {
+        if self.devices[device].life != life {
+            return Ok(());
+        }
+        self.devices[device].refreshing = false;
+        let result = match renewed {
+            Some(tokens) => TokenResult::Renewed(tokens),
+            None => {
+                let failure = Failure::new(FailureClass::Unreachable, "no answer to the refresh");
+                TokenResult::Failed(failure)
+            }
+        };
+        self.step(device, vec![Event::TokenResult(result)]).map(drop)
+    }
+
+    /// Ends all faults.
+    pub(crate) fn heal(&mut self) -> Result<(), Violation> {
+        self.stage.note(format_args!("all faults end"));
+        self.stage.healed = true;
+        self.stage.agenda.forget_acts();
+        self.server.start()?;
+        for device in 0..self.devices.len() {
+            self.devices[device].cut_off_until_ms = 0;
+            if !self.devices[device].is_running() {
+                self.devices[device].start(&mut self.stage)?;
+                self.step(device, vec![Event::Started])?;
+            }
+            self.step(device, vec![Event::Resume])?;
+        }
+        Ok(())
+    }
+
+    /// Waits as long as promise L1 allows.
+    pub(crate) fn wait_out(&mut self) -> Result<(), Violation> {
+        let from_ms = self.stage.now_ms.max(self.stage.asked_to_wait_until_ms);
+        self.run_until(from_ms + L1_MS)
+    }
+}
