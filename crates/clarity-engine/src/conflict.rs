@@ -84,7 +84,8 @@ struct Detail {
 /// A conflict as an app shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConflictInfo {
-    /// Its name on this device.
+    /// Its name on this device; in JSON apart from the entity's id.
+    #[serde(rename = "conflict")]
     pub id: ConflictId,
     /// The entity.
     #[serde(flatten)]
