@@ -9,9 +9,13 @@ use clarity_store::{OperationState, RequestId, StoreError};
 use crate::context::Context;
 use crate::event::{Effect, Request, Response, TokenResult};
 use crate::schedule::{
-    InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect, Suspicion,
+    Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
+    Suspicion,
 };
 use crate::{identity, poison, pull, push, settle};
+
+/// How many renewals in a row may be refused again before a person is asked.
+const RENEWALS_MAX: u32 = 2;
 
 /// Sends what can be sent now, and says when to look again.
 pub(crate) fn drive(
@@ -46,7 +50,7 @@ fn wake(context: &mut Context<'_, '_>, schedule: &mut Schedule) -> Result<(), St
         schedule.pull_wanted = true;
         schedule.next_pull = Some(context.now.plus_ms(interval_with_jitter(context)));
     }
-    poison::wake(context)
+    poison::wake(context, schedule)
 }
 
 /// 15 minutes, up to a tenth less, so that devices do not all come at once.
@@ -56,24 +60,35 @@ fn interval_with_jitter(context: &mut Context<'_, '_>) -> i64 {
 }
 
 /// While failing, one request at a time, each after its backoff. Pull and push take turns, so that
-/// neither can keep the other from showing that the server is well.
+/// neither can keep the other from showing that the server is well. The direction that is known to
+/// work flows meanwhile.
 fn probe(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     stamp: &SchemaStamp,
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
-    if !schedule.in_flight.is_empty() || !schedule.may_probe(context.now) {
-        return Ok(());
+    let failing = schedule.failing.filter(|_| schedule.other_works);
+    if !schedule.is_probing() && schedule.may_probe(context.now) {
+        let must_pull = schedule.resync || failing == Some(Direction::Pull);
+        let with_pull = must_pull || schedule.probe_with_pull;
+        schedule.probe_with_pull = !with_pull;
+        let pushed = !with_pull && send_push(context, schedule, stamp, effects, true)?;
+        if !pushed && !with_pull && failing == Some(Direction::Push) {
+            // There is nothing left that could fail.
+            schedule.flow_again();
+            return fill(context, schedule, stamp, effects);
+        }
+        if !pushed {
+            send_pull(context, schedule, effects)?;
+        }
+        schedule.attempts.push(context.now);
     }
-    let with_pull = schedule.probe_with_pull || schedule.resync;
-    schedule.probe_with_pull = !schedule.probe_with_pull;
-    let sent = !with_pull && send_push(context, schedule, stamp, effects, true)?;
-    if !sent {
-        send_pull(context, schedule, effects)?;
+    match failing {
+        Some(Direction::Push) => fill_with_pull(context, schedule, effects),
+        Some(Direction::Pull) => fill_with_pushes(context, schedule, stamp, effects),
+        None => Ok(()),
     }
-    schedule.attempts.push(context.now);
-    Ok(())
 }
 
 fn fill(
@@ -82,18 +97,38 @@ fn fill(
     stamp: &SchemaStamp,
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
-    if schedule.pull_wanted && !schedule.pull_in_flight() {
+    fill_with_pull(context, schedule, effects)?;
+    fill_with_pushes(context, schedule, stamp, effects)?;
+    // A suspect group waits for a success of something else; a pull can be that.
+    if schedule.in_flight.is_empty() && !schedule.suspects.is_empty() {
         send_pull(context, schedule, effects)?;
     }
+    Ok(())
+}
+
+fn fill_with_pull(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    effects: &mut Vec<Effect>,
+) -> Result<(), StoreError> {
+    let room = schedule.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
+    if schedule.pull_wanted && !schedule.pull_in_flight() && room {
+        send_pull(context, schedule, effects)?;
+    }
+    Ok(())
+}
+
+fn fill_with_pushes(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    stamp: &SchemaStamp,
+    effects: &mut Vec<Effect>,
+) -> Result<(), StoreError> {
     // After a reset of the server, what it has now must be known before anything is laid on it.
     while !schedule.resync && schedule.in_flight.len() < REQUESTS_IN_FLIGHT_MAX {
         if !send_push(context, schedule, stamp, effects, false)? {
             break;
         }
-    }
-    // A suspect group waits for a success of something else; a pull can be that.
-    if schedule.in_flight.is_empty() && !schedule.suspects.is_empty() {
-        send_pull(context, schedule, effects)?;
     }
     Ok(())
 }
@@ -110,7 +145,10 @@ fn send_pull(
         token: schedule.token,
         suspect: None,
     });
-    effects.push(Effect::Send { request, body: Request::Pull(pull::build(context)?) });
+    let body = Request::Pull(pull::build(context, schedule.full_rows)?);
+    effects.push(Effect::Send { request, body });
+    // Whatever is heard of from now on may not be part of the answer any more.
+    schedule.pull_wanted = false;
     context.noted.status = true;
     Ok(())
 }
@@ -168,8 +206,21 @@ pub(crate) fn finished(
     let Some(in_flight) = schedule.take(request) else { return Ok(Vec::new()) };
     context.noted.status = true;
     match result {
+        Ok(Response::Push(response))
+            if in_flight.push && !names_any(context, request, &response)? =>
+        {
+            let words = "the server's answer does not say what became of the changes";
+            let failure = Failure::new(FailureClass::Transient, words);
+            failed(context, schedule, &in_flight, &failure)
+        }
+        Ok(Response::Pull(response)) if !in_flight.push && !pull::advances(context, &response)? => {
+            let words = "the server's answer ends where it began";
+            let failure = Failure::new(FailureClass::Transient, words);
+            failed(context, schedule, &in_flight, &failure)
+        }
         Ok(Response::Push(response)) if in_flight.push => {
-            succeeded(context, schedule)?;
+            succeeded(context, schedule, Direction::Push)?;
+            let waited = waiting(context)?;
             if identity::meet_epoch(context, response.epoch)? {
                 settle::answers(context, response)?;
             } else {
@@ -177,14 +228,12 @@ pub(crate) fn finished(
             }
             // What the answer did not name stays in the queue and is sent again.
             context.tx.release(request)?;
-            let counts = context.tx.queue_counts()?;
-            schedule.progress.left(counts.ready + counts.in_flight);
+            schedule.progress.answered(waited, waiting(context)?);
             Ok(Vec::new())
         }
         Ok(Response::Pull(response)) if !in_flight.push => {
-            succeeded(context, schedule)?;
-            pull::page(context, schedule, response)?;
-            if !schedule.pull_wanted {
+            succeeded(context, schedule, Direction::Pull)?;
+            if pull::page(context, schedule, response)? {
                 schedule.last_pull = Some(context.now);
                 let next = context.now.plus_ms(interval_with_jitter(context));
                 schedule.next_pull = Some(next);
@@ -200,8 +249,29 @@ pub(crate) fn finished(
     }
 }
 
-fn succeeded(context: &mut Context<'_, '_>, schedule: &mut Schedule) -> Result<(), StoreError> {
-    schedule.succeeded(context.now);
+/// How many operations are to be sent or on their way.
+fn waiting(context: &Context<'_, '_>) -> Result<u64, StoreError> {
+    let counts = context.tx.queue_counts()?;
+    Ok(counts.ready + counts.in_flight)
+}
+
+/// Whether an answer names any operation that its request carried and that still waits for it.
+fn names_any(
+    context: &Context<'_, '_>,
+    request: RequestId,
+    response: &clarity_protocol::PushResponse,
+) -> Result<bool, StoreError> {
+    let carriers = poison::carriers(context, request)?;
+    let named = response.answers.iter().any(|answer| carriers.contains(&answer.id));
+    Ok(named || carriers.is_empty())
+}
+
+fn succeeded(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    direction: Direction,
+) -> Result<(), StoreError> {
+    schedule.succeeded(direction, context.now);
     context.tx.add_metric("requests_succeeded", 1)
 }
 
@@ -211,6 +281,7 @@ fn failed(
     in_flight: &InFlight,
     failure: &Failure,
 ) -> Result<Vec<Effect>, StoreError> {
+    let direction = if in_flight.push { Direction::Push } else { Direction::Pull };
     let carriers = if in_flight.push { poison::carriers(context, in_flight.id)? } else { vec![] };
     context.tx.release(in_flight.id)?;
     context.tx.add_metric("requests_failed", 1)?;
@@ -230,7 +301,7 @@ fn failed(
         }
         FailureClass::Reset => {
             identity::reset(context, schedule)?;
-            note_failure(context, schedule, failure);
+            note_failure(context, schedule, Some(direction), failure);
             Ok(Vec::new())
         }
         FailureClass::TooLarge | FailureClass::BadRequest if in_flight.push => {
@@ -239,11 +310,11 @@ fn failed(
         }
         FailureClass::Transient | FailureClass::Unreachable if in_flight.push => {
             poison::suspect(context, schedule, carriers, in_flight.suspect, failure)?;
-            note_failure(context, schedule, failure);
+            note_failure(context, schedule, Some(direction), failure);
             Ok(Vec::new())
         }
         _ => {
-            note_failure(context, schedule, failure);
+            note_failure(context, schedule, Some(direction), failure);
             Ok(Vec::new())
         }
     }
@@ -260,9 +331,13 @@ fn is_about_content(class: FailureClass) -> bool {
     )
 }
 
-fn note_failure(context: &mut Context<'_, '_>, schedule: &mut Schedule, failure: &Failure) {
-    let Failure { class, retry_after_ms, message, .. } = failure;
-    schedule.failed(*class, message, *retry_after_ms, context.now, context.entropy);
+fn note_failure(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    direction: Option<Direction>,
+    failure: &Failure,
+) {
+    schedule.failed(direction, failure, context.now, context.entropy);
 }
 
 /// The access token was refused: one refresh for everything that waits. A new token that is
@@ -275,8 +350,7 @@ fn token_refused(
     if schedule.refreshing {
         return Vec::new();
     }
-    schedule.refusals += 1;
-    if schedule.refusals > 2 {
+    if schedule.refusals >= RENEWALS_MAX {
         schedule.pause(Pause::AuthRequired, context.now, message);
         return Vec::new();
     }
@@ -293,6 +367,10 @@ pub(crate) fn token_result(
     let asked = std::mem::take(&mut schedule.refreshing);
     context.noted.status = true;
     match result {
+        TokenResult::Renewed(tokens) if is_of_another_account(context, &tokens)? => {
+            let message = "the server gave tokens of another account; please sign in again";
+            schedule.pause(Pause::AuthRequired, context.now, message);
+        }
         TokenResult::Renewed(tokens) => {
             let before = context.tx.credentials()?;
             let expires_in = i64::try_from(tokens.access_expires_in_ms).unwrap_or(i64::MAX);
@@ -305,7 +383,9 @@ pub(crate) fn token_result(
             schedule.token += 1;
             schedule.pauses.remove(&Pause::AuthRequired);
             schedule.pauses.remove(&Pause::AccessRemoved);
-            if !asked {
+            if asked {
+                schedule.refusals += 1;
+            } else {
                 schedule.refusals = 0;
                 schedule.pull_wanted = true;
             }
@@ -315,9 +395,17 @@ pub(crate) fn token_result(
             let message = "please sign in again; everything is kept on this device";
             schedule.pause(Pause::AuthRequired, context.now, message);
         }
-        TokenResult::Failed(failure) => note_failure(context, schedule, &failure),
+        TokenResult::Failed(failure) => note_failure(context, schedule, None, &failure),
     }
     Ok(())
+}
+
+fn is_of_another_account(
+    context: &Context<'_, '_>,
+    tokens: &clarity_protocol::Tokens,
+) -> Result<bool, StoreError> {
+    let bound = context.tx.meta()?.account_id;
+    Ok(bound.is_some_and(|account| account != tokens.account_id))
 }
 
 /// The driver begins: nothing is on its way any more.

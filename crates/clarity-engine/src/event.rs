@@ -121,8 +121,9 @@ impl Changes {
     pub const KEYS_MAX: usize = 1_000;
 }
 
-/// A local write. Its result comes back from the same call, before anything is sent.
-#[derive(Debug, Clone)]
+/// A local write. Its result comes back from the same call, before anything is sent. `Debug` says
+/// what kind of write it is and hides the rest (promise I17).
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Write {
     /// Makes an entity; on one that was deleted it is an undelete.
@@ -188,6 +189,26 @@ pub enum Write {
         /// What the person chose.
         resolution: Resolution,
     },
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, operation) = match self {
+            Self::Create { .. } => ("Create", None),
+            Self::Update { .. } => ("Update", None),
+            Self::Delete { .. } => ("Delete", None),
+            Self::Batch { .. } => ("Batch", None),
+            Self::Import { .. } => ("Import", None),
+            Self::Rollback { operation } => ("Rollback", Some(operation)),
+            Self::Retry { operation } => ("Retry", Some(operation)),
+            Self::Discard { operation } => ("Discard", Some(operation)),
+            Self::Resolve { .. } => ("Resolve", None),
+        };
+        match operation {
+            Some(operation) => formatter.debug_tuple(name).field(operation).finish(),
+            None => formatter.write_str(name),
+        }
+    }
 }
 
 /// One sample of a health source.

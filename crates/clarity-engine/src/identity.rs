@@ -38,6 +38,7 @@ pub(crate) fn reset(
         context.tx.put_cursor_part(&part)?;
     }
     schedule.resync = true;
+    schedule.full_rows = true;
     schedule.pull_wanted = true;
     context.noted.status = true;
     Ok(())

@@ -58,12 +58,29 @@ pub(crate) fn retry(
             context.tx.set_operation_state(member.counter, OperationState::Ready)?;
             lane::unblock(context, &member.key)?;
             operations.push(member.counter);
-        } else {
-            operations.extend(renew(context, &member, &mut batches)?);
+        } else if let Some(first) = earliest_together(context, &member)? {
+            operations.extend(renew(context, &first, &mut batches)?);
         }
     }
     context.noted.status = true;
     Ok(Written { operations, ..Written::default() })
+}
+
+/// The first of the operations that travelled as one with this one and failed with it; nothing when
+/// it has been renewed with another one already.
+fn earliest_together(
+    context: &Context<'_, '_>,
+    operation: &QueuedOperation,
+) -> Result<Option<QueuedOperation>, WriteError> {
+    let carrier = operation.carrier.unwrap_or(operation.counter);
+    let mut first = context.tx.operation(operation.counter)?;
+    for counter in context.tx.carried_by(carrier)? {
+        let earlier = first.as_ref().is_some_and(|first| counter < first.counter);
+        if earlier {
+            first = context.tx.operation(counter)?;
+        }
+    }
+    Ok(first)
 }
 
 /// Gives the operations of a lane, from a given one on, new numbers in the same order, so that the
@@ -141,14 +158,31 @@ fn give_up(
             Cause::Discarded => EndedAs::Rejected,
             _ => EndedAs::Cancelled,
         };
-        context.tx.remove_operation(member.counter)?;
-        let ended = Ended { outcome, at: context.now, version: None, resolved_by: None };
-        context.tx.record_ended(member.counter, &ended)?;
-        context.noted.ended(member.counter, outcome);
+        // What a resolution took over goes with it: it wants nothing any more.
+        for counter in context.tx.carried_by(member.counter)? {
+            let carried = context.tx.operation(counter)?;
+            let is_empty = |o: &QueuedOperation| o.changes.as_ref().is_some_and(Vec::is_empty);
+            if counter != member.counter && carried.as_ref().is_some_and(is_empty) {
+                end(context, counter, outcome)?;
+            }
+        }
+        end(context, member.counter, outcome)?;
         drop_orphans(context, member)?;
         lane::unblock(context, &member.key)?;
         view::refold(context, &member.key)?;
     }
+    Ok(())
+}
+
+fn end(
+    context: &mut Context<'_, '_>,
+    counter: Counter,
+    outcome: EndedAs,
+) -> Result<(), WriteError> {
+    context.tx.remove_operation(counter)?;
+    let ended = Ended { outcome, at: context.now, version: None, resolved_by: None };
+    context.tx.record_ended(counter, &ended)?;
+    context.noted.ended(counter, outcome);
     Ok(())
 }
 
@@ -158,22 +192,21 @@ fn drop_orphans(context: &mut Context<'_, '_>, member: &QueuedOperation) -> Resu
     if member.kind != Kind::Create || view::confirmed_of_lane(context, &member.key)?.is_some() {
         return Ok(());
     }
+    let mut torn = Vec::new();
     for orphan in context.tx.lane(&member.key)? {
         if orphan.state == OperationState::InFlight {
             continue;
         }
+        torn.extend(orphan.batch);
         let changes = orphan.changes.clone().unwrap_or_default();
         let lost = Lost::of_changes(&changes);
         remember(context, &orphan.key, Some(orphan.counter), Cause::RolledBack, &lost)?;
-        context.tx.remove_operation(orphan.counter)?;
-        let ended = Ended {
-            outcome: EndedAs::Cancelled,
-            at: context.now,
-            version: None,
-            resolved_by: None,
-        };
-        context.tx.record_ended(orphan.counter, &ended)?;
-        context.noted.ended(orphan.counter, EndedAs::Cancelled);
+        end(context, orphan.counter, EndedAs::Cancelled)?;
+    }
+    // An atomic batch that has lost a member can never be whole again.
+    for batch in torn {
+        let rest = context.tx.operations_of_batch(batch)?;
+        give_up(context, &rest, Cause::RolledBack)?;
     }
     Ok(())
 }

@@ -169,7 +169,8 @@ impl Engine {
             }
             Event::NetworkChanged { online: false } => {
                 let class = clarity_protocol::FailureClass::Offline;
-                schedule.failed(class, "there is no network", None, now, context.entropy);
+                let failure = clarity_protocol::Failure::new(class, "there is no network");
+                schedule.failed(None, &failure, now, context.entropy);
                 context.noted.status = true;
             }
             Event::PushReceived(hint) => {

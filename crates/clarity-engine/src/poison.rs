@@ -5,6 +5,8 @@
 //! may fail three times; then it is set aside with its lane, and tried again every six hours.
 //! Failures without a success in between say nothing about the operations: the server is down.
 
+use std::collections::BTreeMap;
+
 use clarity_model::{Counter, LocalTime, RejectReason};
 use clarity_protocol::{Failure, FailureClass};
 use clarity_store::{OperationError, OperationState, RequestId, StoreError};
@@ -146,23 +148,40 @@ fn set_aside(
 /// How many set-aside operations one look takes up again.
 const WOKEN_AT_ONCE_MAX: usize = 1_000;
 
-/// Lets operations that were set aside go again when their time has come.
-pub(crate) fn wake(context: &mut Context<'_, '_>) -> Result<(), StoreError> {
+/// Lets operations that were set aside go again when their time has come, each alone: one more
+/// failure and it is set aside again, without having disturbed anything else.
+pub(crate) fn wake(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
     if context.tx.queue_counts()?.set_aside == 0 {
         return Ok(());
     }
     let waiting =
         context.tx.operations_in_state(OperationState::SetAside, Counter(0), WOKEN_AT_ONCE_MAX)?;
+    let mut groups: BTreeMap<Counter, Vec<Counter>> = BTreeMap::new();
     for operation in waiting {
         // A clock that went back must not keep it for longer than the interval.
         let due = operation
             .next_attempt_at
             .is_none_or(|at| at <= context.now || at > context.now.plus_ms(SET_ASIDE_RETRY_MS));
-        if due {
-            context.tx.set_operation_state(operation.counter, OperationState::Ready)?;
-            lane::unblock(context, &operation.key)?;
+        if !due {
+            continue;
+        }
+        context.tx.set_operation_state(operation.counter, OperationState::Ready)?;
+        lane::unblock(context, &operation.key)?;
+        if operation.carrier == Some(operation.counter) {
+            groups
+                .entry(operation.batch.unwrap_or(operation.counter))
+                .or_default()
+                .push(operation.counter);
         }
     }
+    let failures = SET_ASIDE_FAILURES - 1;
+    let successes_at = schedule.successes.saturating_sub(1);
+    let suspicion = Suspicion { failures, successes_at };
+    let groups = groups.into_values();
+    schedule.suspects.extend(groups.map(|carriers| Suspect { carriers, suspicion }));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Pull: what others changed goes in under the waiting local operations, together with the cursor.
 
 use clarity_model::limits::{ATOMIC_PULL_ROWS_MAX, PAGE_ROWS_MAX};
-use clarity_model::{Fields, Outcome, Version};
+use clarity_model::{Counter, Fields, Outcome, Version};
 use clarity_protocol::{
     Cursor, OperationAnswer, PullRequest, PullResponse, Row, Scope, SettledOperation,
 };
@@ -9,18 +9,24 @@ use clarity_store::{ConfirmedEntity, CursorPart, RowState, StoreError, StoredEnt
 
 use crate::context::Context;
 use crate::schedule::Schedule;
-use crate::settle::{put_newer_confirmed, remove_carried};
+use crate::settle::{keep_losses, put_newer_confirmed, remove_carried};
 use crate::{identity, lane, push, view};
 
 /// The one part that a device follows until it asks for scopes: everything.
 pub(crate) const WHOLE_ACCOUNT: u32 = 0;
 
 /// Builds the request for the next page.
-pub(crate) fn build(context: &mut Context<'_, '_>) -> Result<PullRequest, StoreError> {
+///
+/// With `full_rows` the server is told that nothing is settled, so that it leaves no row short.
+pub(crate) fn build(
+    context: &mut Context<'_, '_>,
+    full_rows: bool,
+) -> Result<PullRequest, StoreError> {
     let part = part(context)?;
+    let settled_below = if full_rows { Counter(0) } else { push::settled_below(context)? };
     Ok(PullRequest {
         incarnation: context.tx.meta()?.incarnation,
-        settled_below: push::settled_below(context)?,
+        settled_below,
         scope: serde_json::from_str(&part.scope).unwrap_or_default(),
         cursor: staged_cursor(context)?.or(part.cursor.and_then(|c| serde_json::from_str(&c).ok())),
         rows_max: Some(PAGE_ROWS_MAX),
@@ -45,7 +51,20 @@ fn staged_cursor(context: &Context<'_, '_>) -> Result<Option<Cursor>, StoreError
     Ok(last.map(|page| page.cursor))
 }
 
-/// Takes in a page.
+/// Whether a page that promises more leads on from where the reading stands.
+pub(crate) fn advances(
+    context: &Context<'_, '_>,
+    response: &PullResponse,
+) -> Result<bool, StoreError> {
+    let shown =
+        part(context)?.cursor.and_then(|cursor| serde_json::from_str::<Cursor>(&cursor).ok());
+    let from = staged_cursor(context)?.or(shown);
+    let stands =
+        from.is_some_and(|from| from.epoch == response.epoch && response.cursor.seq <= from.seq);
+    Ok(!response.more || !stands)
+}
+
+/// Takes in a page. Returns whether the head of the account was reached and shown.
 ///
 /// Once a device is up to date, the pages of one pull show together, up to 10,000 rows; the first
 /// sync and larger catch-ups show page by page.
@@ -53,21 +72,22 @@ pub(crate) fn page(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     response: PullResponse,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     if !identity::meet_epoch(context, response.epoch)? {
-        return identity::reset(context, schedule);
+        identity::reset(context, schedule)?;
+        return Ok(false);
     }
     let mut part = part(context)?;
     let known: Option<Cursor> = part.cursor.as_deref().and_then(|c| serde_json::from_str(c).ok());
     let behind = known.map_or(u64::MAX, |known| response.head.0.saturating_sub(known.seq.0));
     let together = part.caught_up && behind <= ATOMIC_PULL_ROWS_MAX;
     schedule.progress.pulled(response.cursor.seq.0, response.head.0);
-    schedule.pull_wanted = response.more;
+    schedule.pull_wanted |= response.more;
     if together && response.more {
         let bytes = serde_json::to_vec(&response)
             .map_err(|_| StoreError::NotJson { table: "pull_stage", column: "bytes" })?;
         context.tx.stage_page(WHOLE_ACCOUNT, &bytes)?;
-        return Ok(());
+        return Ok(false);
     }
     for staged in context.tx.staged_pages(WHOLE_ACCOUNT)? {
         let staged: PullResponse = serde_json::from_slice(&staged)
@@ -79,18 +99,21 @@ pub(crate) fn page(
     part.cursor = Some(serde_json::to_string(&response.cursor).unwrap_or_default());
     part.caught_up = !response.more && !schedule.rows_missing;
     part.pulled_at = Some(response.at);
-    if schedule.rows_missing {
+    let missing = std::mem::take(&mut schedule.rows_missing);
+    if missing {
         // The server believes that this device has rows which it does not: read all again.
-        schedule.rows_missing = false;
+        schedule.full_rows = true;
         schedule.pull_wanted = true;
         part.cursor = None;
     }
     context.tx.put_cursor_part(&part)?;
-    if !response.more {
+    let at_head = !response.more && !missing;
+    if at_head {
         schedule.resync = false;
+        schedule.full_rows = false;
     }
     context.noted.status = true;
-    Ok(())
+    Ok(at_head)
 }
 
 fn rows(
@@ -124,6 +147,9 @@ fn one_row(
         return Ok(());
     }
     if row.version <= known && !schedule.resync {
+        if row.version == known {
+            context.tx.set_entity_seq(&row.key, row.seq)?;
+        }
         return Ok(());
     }
     let import_id = local.and_then(|local| local.import_id);
@@ -192,6 +218,7 @@ fn settle(
         return Ok(());
     }
     let answer = answer_of(settled, version);
+    keep_losses(context, &operation, &answer)?;
     let carried = context.tx.carried_by(settled.id)?;
     remove_carried(context, &operation, &carried, &answer)
 }

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use clarity_model::{Counter, LocalTime};
-use clarity_protocol::FailureClass;
+use clarity_protocol::{Failure, FailureClass};
 use clarity_store::RequestId;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,12 @@ pub const BACKOFF_CAP_MS: u64 = 240_000;
 pub const ATTEMPTS_PER_HOUR_MAX: usize = 60;
 /// Longest time between two pulls while nothing fails, in milliseconds: 15 minutes.
 pub const PULL_INTERVAL_MS: u64 = 15 * 60 * 1_000;
+/// Most attempts in a rolling hour that may be made sooner than the backoff says, because something
+/// happened. Together with those that the backoff itself makes they stay below
+/// [`ATTEMPTS_PER_HOUR_MAX`], so that the next attempt is always near.
+const HURRIED_ATTEMPTS_MAX: usize = 30;
+/// Most failures that are taken for short ones, however fast they follow each other.
+const EARLY_FAILURES_MAX: u32 = 24;
 /// Most requests in flight at once.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 3;
 /// How often an operation that was set aside is tried again, in milliseconds: 6 hours.
@@ -148,6 +154,13 @@ pub(crate) struct InFlight {
     pub(crate) suspect: Option<Suspicion>,
 }
 
+/// Which way a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Direction {
+    Push,
+    Pull,
+}
+
 /// How much speaks against a group of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Suspicion {
@@ -174,6 +187,10 @@ pub(crate) struct Schedule {
     pub(crate) successes: u64,
     pub(crate) pauses: BTreeMap<Pause, PauseInfo>,
     pub(crate) failing_since: Option<LocalTime>,
+    /// What failed last, if it was a request.
+    pub(crate) failing: Option<Direction>,
+    /// Whether requests of the other direction have succeeded since: they need not wait.
+    pub(crate) other_works: bool,
     pub(crate) failures: u32,
     /// When the next attempt may be made, while failing.
     pub(crate) next_attempt: Option<LocalTime>,
@@ -185,11 +202,13 @@ pub(crate) struct Schedule {
     pub(crate) refreshing: bool,
     /// How often the access token was renewed.
     pub(crate) token: u64,
-    /// Refusals of a token since the last success.
+    /// How often the token was renewed on demand since the last success.
     pub(crate) refusals: u32,
     pub(crate) pull_wanted: bool,
     pub(crate) next_pull: Option<LocalTime>,
     pub(crate) resync: bool,
+    /// Whether rows are asked for in full, also those that this device was told when it pushed.
+    pub(crate) full_rows: bool,
     pub(crate) rows_missing: bool,
     pub(crate) last_success: Option<LocalTime>,
     /// When a pull was last acknowledged with nothing more to read.
@@ -231,16 +250,42 @@ impl Schedule {
         self.pauses.keys().any(|pause| pause.holds())
     }
 
-    /// A request succeeded: whatever was in the way is gone.
-    pub(crate) fn succeeded(&mut self, now: LocalTime) {
+    /// A request succeeded: whatever was in the way is gone, but for what makes the other direction
+    /// fail. That keeps its backoff, so that pulls which succeed do not buy a failing push attempts.
+    pub(crate) fn succeeded(&mut self, direction: Direction, now: LocalTime) {
         self.successes += 1;
+        self.refusals = 0;
+        self.last_success = Some(now);
+        self.pauses.retain(|pause, _| pause.holds() && *pause != Pause::AuthRequired);
+        if self.failing_since.is_some() && self.failing.is_some_and(|failing| failing != direction)
+        {
+            self.other_works = true;
+            let message = self.last_error.clone().unwrap_or_default();
+            self.pause(Pause::Backoff, now, &message);
+        } else {
+            self.flow_again();
+        }
+    }
+
+    /// Nothing fails any more.
+    pub(crate) fn flow_again(&mut self) {
         self.failing_since = None;
+        self.failing = None;
+        self.other_works = false;
         self.failures = 0;
         self.next_attempt = None;
         self.attempts.clear();
-        self.refusals = 0;
-        self.pauses.retain(|pause, _| pause.holds() && *pause != Pause::AuthRequired);
-        self.last_success = Some(now);
+        self.pauses.retain(|pause, _| pause.holds());
+    }
+
+    /// Whether an attempt must wait for the end of what is on its way.
+    pub(crate) fn is_probing(&self) -> bool {
+        if self.other_works && self.failing == Some(Direction::Pull) {
+            // Pushes flow without a gap; a pull goes beside them.
+            self.pull_in_flight() || self.in_flight.len() >= REQUESTS_IN_FLIGHT_MAX
+        } else {
+            !self.in_flight.is_empty()
+        }
     }
 
     /// A request failed: waits with full jitter, at least as long as the server asked.
@@ -249,15 +294,18 @@ impl Schedule {
     /// below the limit of promise L2 by a margin that jitter cannot use up.
     pub(crate) fn failed(
         &mut self,
-        class: FailureClass,
-        message: &str,
-        retry_after_ms: Option<u64>,
+        direction: Option<Direction>,
+        failure: &Failure,
         now: LocalTime,
         entropy: &mut dyn Entropy,
     ) {
+        let Failure { class, message, .. } = failure;
         let since = *self.failing_since.get_or_insert(now);
+        self.other_works &= self.failing == direction;
+        self.failing = direction;
         self.failures = self.failures.saturating_add(1);
-        let early = (0..BACKOFF_EARLY_MS).contains(&now.since_ms(since));
+        let early = (0..BACKOFF_EARLY_MS).contains(&now.since_ms(since))
+            && self.failures <= EARLY_FAILURES_MAX;
         let doubled = BACKOFF_BASE_MS.saturating_mul(1 << self.failures.min(16).saturating_sub(1));
         let jittered = if early {
             entropy.below(doubled.min(BACKOFF_EARLY_CAP_MS)) + 1
@@ -266,13 +314,13 @@ impl Schedule {
         };
         let slow = matches!(class, FailureClass::Config | FailureClass::UpgradeRequired);
         let wait = if slow { BACKOFF_CAP_MS } else { jittered };
-        let wait = wait.max(retry_after_ms.unwrap_or(0)).min(RETRY_AFTER_CAP_MS);
+        let wait = wait.max(failure.retry_after_ms.unwrap_or(0)).min(RETRY_AFTER_CAP_MS);
         self.wait_ms = i64::try_from(wait).unwrap_or(i64::MAX);
         self.next_attempt = Some(now.plus_ms(self.wait_ms));
-        self.last_error = Some(message.to_owned());
+        self.last_error = Some(message.clone());
         self.last_error_at = Some(now);
         self.pauses.retain(|pause, _| pause.holds());
-        self.pause(Pause::of(class), now, message);
+        self.pause(Pause::of(*class), now, message);
     }
 
     /// Brings stored times in line with a clock that may have jumped: a wait never becomes longer
@@ -301,7 +349,8 @@ impl Schedule {
 
     /// Cuts a wait short: something happened that makes an attempt worth while.
     pub(crate) fn hurry(&mut self, now: LocalTime) {
-        if self.next_attempt.is_some() {
+        self.attempts.retain(|at| (0..HOUR_MS).contains(&now.since_ms(*at)));
+        if self.next_attempt.is_some() && self.attempts.len() < HURRIED_ATTEMPTS_MAX {
             self.next_attempt = Some(now);
         }
     }
@@ -313,6 +362,8 @@ impl Schedule {
             return resume;
         }
         let idle = self.next_pull.filter(|_| self.failing_since.is_none());
-        [self.next_attempt, idle, set_aside].into_iter().flatten().min()
+        // What is on its way wakes the engine by its end.
+        let attempt = self.next_attempt.filter(|_| !self.is_probing() && !self.refreshing);
+        [attempt, idle, set_aside].into_iter().flatten().min()
     }
 }

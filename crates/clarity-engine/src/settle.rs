@@ -226,7 +226,7 @@ pub(crate) fn remove_carried(
 }
 
 /// Keeps the local values that the server's policy let lose.
-fn keep_losses(
+pub(crate) fn keep_losses(
     context: &mut Context<'_, '_>,
     operation: &QueuedOperation,
     answer: &OperationAnswer,

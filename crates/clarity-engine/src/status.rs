@@ -83,9 +83,9 @@ impl Progress {
         self.push_total = self.push_total.max(self.pushed + waiting);
     }
 
-    pub(crate) fn left(&mut self, waiting: u64) {
+    pub(crate) fn answered(&mut self, waited: u64, waiting: u64) {
+        self.pushed += waited.saturating_sub(waiting);
         self.push_total = self.push_total.max(self.pushed);
-        self.pushed = self.pushed.max(self.push_total.saturating_sub(waiting));
     }
 
     pub(crate) fn pulled(&mut self, position: u64, head: u64) {

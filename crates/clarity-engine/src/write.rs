@@ -164,6 +164,12 @@ pub(crate) fn create(
     let stored = StoredEntity { fields, state: RowState::Pending, import_id, ..before };
     context.tx.put_entity(key, &stored)?;
     note(context, key);
+    if lane_is_blocked(&lane) {
+        // An open conflict shows, and is settled on, the newest of both sides.
+        let lane = context.tx.lane(key)?;
+        materialise_create(context, &lane, Some(&stored))?;
+        view::refold(context, key)?;
+    }
     Ok(counter)
 }
 
@@ -221,11 +227,12 @@ pub(crate) fn update(
         view.put(&change.field, merged.value);
     }
     validate_fields(&view)?;
-    let counter = queue(context, key, &row, Kind::Update, changes, batch)?;
+    let (counter, held) = queue(context, key, &row, Kind::Update, changes, batch)?;
     let stored = StoredEntity { fields: view, state: RowState::Pending, ..row };
     context.tx.put_entity(key, &stored)?;
     note(context, key);
-    if conflict {
+    // An open conflict shows, and is settled on, the newest of both sides.
+    if conflict || held {
         view::refold(context, key)?;
     }
     Ok(Some(counter))
@@ -246,11 +253,11 @@ pub(crate) fn delete(
         .into_iter()
         .map(|(field, old)| FieldChange { field, old: Some(old), new: None })
         .collect();
-    let counter = queue(context, key, &row, Kind::Delete, changes, batch)?;
+    let (counter, held) = queue(context, key, &row, Kind::Delete, changes, batch)?;
     let stored = StoredEntity { fields: Fields::new(), state: RowState::PendingDelete, ..row };
     context.tx.put_entity(key, &stored)?;
     note(context, key);
-    if unseen_edit {
+    if unseen_edit || held {
         view::refold(context, key)?;
     }
     Ok(counter)
@@ -262,7 +269,7 @@ fn live_row(context: &Context<'_, '_>, key: &EntityKey) -> Result<StoredEntity, 
         .ok_or(WriteError::NotFound)
 }
 
-/// Puts an operation on an existing entity into its lane.
+/// Puts an operation on an existing entity into its lane. Says whether something there holds it.
 fn queue(
     context: &mut Context<'_, '_>,
     key: &EntityKey,
@@ -270,7 +277,7 @@ fn queue(
     kind: Kind,
     changes: Vec<FieldChange>,
     batch: Option<Counter>,
-) -> Result<Counter, WriteError> {
+) -> Result<(Counter, bool), WriteError> {
     let held = if row.state == RowState::Clean {
         let confirmed = view::confirmed_of(context, key)?;
         if let Some(confirmed) = confirmed {
@@ -282,7 +289,7 @@ fn queue(
         materialise_create(context, &lane, Some(row))?;
         lane_is_blocked(&lane)
     };
-    Ok(context.tx.insert_operation(&NewOperation {
+    let counter = context.tx.insert_operation(&NewOperation {
         kind,
         key: key.clone(),
         changes: Some(changes),
@@ -292,7 +299,8 @@ fn queue(
         schema: context.tx.schema().version,
         made_at: context.now,
         state: if held { OperationState::Blocked } else { OperationState::Ready },
-    })?)
+    })?;
+    Ok((counter, held))
 }
 
 fn note(context: &mut Context<'_, '_>, key: &EntityKey) {

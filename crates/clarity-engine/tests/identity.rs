@@ -1,0 +1,114 @@
+//! A server that began a new life, and a store that turns out to be a copy.
+
+use clarity_engine::Event;
+use clarity_engine::protocol::model::{Epoch, Outcome};
+use clarity_engine::protocol::{Cursor, FailureClass, PullResponse, PushResponse};
+use clarity_engine::{Response, Write};
+use serde_json::json;
+
+use crate::support::{Bench, note, wire};
+
+const NEXT_LIFE: Epoch = Epoch(0xe1);
+
+fn page_of_next_life(rows: &[clarity_engine::protocol::Row]) -> PullResponse {
+    let page = wire::page(rows);
+    let cursor = Cursor { epoch: NEXT_LIFE, ..page.cursor.clone() };
+    PullResponse { epoch: NEXT_LIFE, cursor, ..page }
+}
+
+/// Shows that a refused cursor makes the device read everything again, before it sends anything,
+/// and that what waits keeps waiting.
+#[test]
+fn a_refused_cursor_keeps_what_waits() {
+    let key = note("n");
+    let mut bench = Bench::with(&key, json!({"title": "a", "at_ms": 1}));
+    bench.event(Event::Pause { until: None });
+    bench.update(&key, json!({"title": "mine"}));
+    bench.event(Event::Resume);
+    let push = bench.take_push();
+    bench.fail(push.request, FailureClass::Reset);
+    bench.wake();
+    assert!(bench.pushes.is_empty(), "first it learns what the server has");
+    let (_, pull) = &bench.pulls[0];
+    assert_eq!((pull.cursor.as_ref(), pull.settled_below.0), (None, 0));
+    bench.answer_pull_with(page_of_next_life(&[wire::row(&key, 1, json!({"title": "a"}))]));
+    let again = bench.take_push();
+    assert_eq!(again.bytes(), push.bytes());
+    assert_eq!(again.body.epoch, Some(NEXT_LIFE));
+    assert_eq!(bench.see(&key), Some(json!({"title": "mine"})));
+}
+
+/// Shows that an answer from another life of the server is not taken as an acknowledgement.
+#[test]
+fn an_answer_from_another_life_acknowledges_nothing() {
+    let mut bench = Bench::online();
+    let made = bench.create(&note("n"), json!({}));
+    let push = bench.take_push();
+    let answers = vec![wire::applied(push.only())];
+    let response = PushResponse { epoch: NEXT_LIFE, ..wire::response(answers) };
+    bench.finish(push.request, Ok(Response::Push(response)));
+    assert!(bench.operation(made).is_some());
+    assert!(bench.pushes.is_empty());
+    bench.answer_pull_with(page_of_next_life(&[]));
+    assert_eq!(bench.take_push().bytes(), push.bytes());
+}
+
+/// Shows that a copy of a store is found out by its first reused number, takes a new life, and sends
+/// its own changes under it, each once and in order.
+#[test]
+fn a_copied_store_takes_a_new_life() {
+    let key = note("n");
+    let mut bench = Bench::online();
+    bench.create(&key, json!({"title": "a"}));
+    let push = bench.take_push();
+    bench.update(&key, json!({"title": "b"}));
+    let parent = bench.create(&note("parent"), json!({}));
+    bench.create_after(&note("child"), json!({}), vec![parent]);
+    let before = push.body.incarnation;
+    bench.answer(&push, vec![wire::answer(push.only(), Outcome::OpIdReused)]);
+    let again = bench.take_push();
+    assert_ne!(again.body.incarnation, before);
+    let sent: Vec<_> = again.operations.iter().map(|operation| operation.key.clone()).collect();
+    assert_eq!(sent, [key.clone(), note("parent")]);
+    assert_eq!(json!(again.operations[0].fields), json!({"title": "b"}));
+    bench.answer(&again, again.operations.iter().map(wire::applied).collect());
+    bench.apply_push();
+    assert_eq!(bench.see(&key), Some(json!({"title": "b"})));
+    assert!(bench.is_settled());
+}
+
+/// Shows that an id handed out twice stays with the first: a new life does not touch what was sent
+/// under the old one and not answered.
+#[test]
+fn what_was_sent_keeps_its_old_life() {
+    let mut bench = Bench::online();
+    bench.create(&note("one"), json!({}));
+    let first = bench.take_push();
+    bench.create(&note("two"), json!({}));
+    bench.create(&note("three"), json!({}));
+    bench.answer(&first, vec![wire::applied(first.only())]);
+    let second = bench.take_push();
+    let reused = wire::answer(&second.operations[0], Outcome::OpIdReused);
+    bench.answer(&second, vec![reused]);
+    let lives: Vec<_> = bench.pushes.iter().map(|push| push.body.incarnation).collect();
+    let mut seen = lives.clone();
+    for _ in 0..3 {
+        if !bench.pushes.is_empty() {
+            seen.push(bench.apply_push().body.incarnation);
+        }
+    }
+    assert!(seen.contains(&first.body.incarnation), "the unanswered one");
+    assert!(seen.iter().any(|life| *life != first.body.incarnation), "the reused one");
+    assert!(bench.is_settled());
+}
+
+/// Shows that writes go on during a reset, and that a rollback still works.
+#[test]
+fn local_writes_go_on_during_a_reset() {
+    let mut bench = Bench::new();
+    bench.fail_only(FailureClass::Reset);
+    let made = bench.create(&note("n"), json!({"title": "a"}));
+    assert_eq!(bench.see(&note("n")), Some(json!({"title": "a"})));
+    bench.write(Write::Rollback { operation: made });
+    assert_eq!(bench.see(&note("n")), None);
+}

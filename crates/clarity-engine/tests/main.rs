@@ -1,0 +1,19 @@
+//! The engine over a real store, with a scripted network: each test hands the answers in itself.
+//!
+//! Every step of every test also checks promise L3 and that no timer is asked for in the past; see
+//! `support::Bench`.
+
+mod answers;
+mod backoff;
+mod coalescing;
+mod conflicts;
+mod freezing;
+mod identity;
+mod inbox;
+mod lanes;
+mod liveness;
+mod poison;
+mod pulling;
+mod settling;
+mod support;
+mod tokens;

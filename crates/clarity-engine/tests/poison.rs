@@ -1,0 +1,191 @@
+//! An operation that makes whole requests fail is found, and its neighbours arrive.
+
+use clarity_engine::protocol::FailureClass;
+use clarity_engine::protocol::model::Counter;
+use clarity_engine::store::OperationState;
+use clarity_engine::{Event, SET_ASIDE_RETRY_MS, Write};
+use serde_json::json;
+
+use crate::support::wire::{self, Push};
+use crate::support::{Bench, HOUR_MS, note};
+
+/// How a server treats a push that holds the poison.
+#[derive(Debug, Clone, Copy)]
+struct Server {
+    poison: u64,
+    class: FailureClass,
+    /// Whether the poison still works.
+    broken: bool,
+}
+
+/// Answers whatever is on its way until nothing is and nothing more comes soon; returns the pushes.
+fn serve(bench: &mut Bench, server: Server) -> Vec<Push> {
+    let mut pushes = Vec::new();
+    loop {
+        if let Some(push) = (!bench.pushes.is_empty()).then(|| bench.pushes.remove(0)) {
+            if server.broken && push.counters().contains(&server.poison) {
+                bench.fail(push.request, server.class);
+            } else {
+                bench.answer(&push, push.operations.iter().map(wire::applied).collect());
+            }
+            pushes.push(push);
+        } else if !bench.pulls.is_empty() {
+            bench.answer_pull(&[]);
+        } else if bench.status().idle {
+            return pushes;
+        } else {
+            bench.wake();
+        }
+        assert!(pushes.len() < 500, "it does not end");
+    }
+}
+
+fn with_operations(count: usize) -> Bench {
+    let mut bench = Bench::online();
+    let create = |n| Write::Create {
+        key: note(&format!("n{n}")),
+        fields: wire::fields(json!({})),
+        parents: Vec::new(),
+    };
+    bench.write(Write::Batch { atomic: false, writes: (1..=count).map(create).collect() });
+    bench
+}
+
+/// Shows promise L4: one operation of 1,000 on which the server fails is isolated by halving in a
+/// bounded number of requests and little time, is set aside, and all the others arrive.
+#[test]
+fn a_poison_operation_is_isolated_by_halving() {
+    for class in [FailureClass::Transient, FailureClass::Unreachable] {
+        let mut bench = with_operations(1_000);
+        let begin = bench.now;
+        let server = Server { poison: 617, class, broken: true };
+        let pushes = serve(&mut bench, server).len();
+        let status = bench.status();
+        assert_eq!((status.waiting, status.set_aside, status.failed), (1, 1, 0), "{class:?}");
+        assert_eq!(bench.state(Counter(617)), Some(OperationState::SetAside));
+        // Ten halvings of two requests each, with the repeats that tell the operation from the
+        // weather.
+        assert!(pushes <= 40, "{class:?}: {pushes} pushes");
+        assert!(bench.now.since_ms(begin) < 5 * 60_000, "{class:?}");
+    }
+}
+
+/// Shows that a permanent answer to the whole request is halved at once, and that what stands alone
+/// is rejected with the server's words.
+#[test]
+fn an_unreadable_operation_is_rejected_alone() {
+    for (class, code) in
+        [(FailureClass::BadRequest, "invalid"), (FailureClass::TooLarge, "too_large")]
+    {
+        let mut bench = with_operations(1_000);
+        let begin = bench.now;
+        let pushes = serve(&mut bench, Server { poison: 42, class, broken: true }).len();
+        let status = bench.status();
+        assert_eq!((status.waiting, status.failed), (0, 1), "{class:?}");
+        let failed = bench.operation(Counter(42)).unwrap();
+        assert_eq!(failed.error.unwrap().code, code);
+        assert!(pushes <= 21, "{class:?}: {pushes} pushes");
+        assert!(bench.now.since_ms(begin) < 60_000, "{class:?}");
+    }
+}
+
+/// Shows that an operation that was set aside stops its lane only, is tried alone every 6 hours,
+/// also over a restart, and goes with the same bytes when the server can take it.
+#[test]
+fn what_was_set_aside_is_tried_every_six_hours() {
+    let mut bench = with_operations(4);
+    let server = Server { poison: 2, class: FailureClass::Transient, broken: true };
+    serve(&mut bench, server);
+    let frozen = bench.store().begin().unwrap().frozen(Counter(2)).unwrap().unwrap();
+    let behind = bench.update(&note("n2"), json!({"title": "behind"}));
+    assert_eq!(bench.state(behind), Some(OperationState::Blocked));
+    let operation = bench.operation(Counter(2)).unwrap();
+    assert_eq!(operation.attempts, clarity_engine::SET_ASIDE_FAILURES);
+    let due = operation.next_attempt_at.unwrap();
+    assert_eq!(due.since_ms(operation.last_attempt_at.unwrap()), SET_ASIDE_RETRY_MS);
+
+    bench.restart();
+    serve(&mut bench, server);
+    assert_eq!(bench.state(Counter(2)), Some(OperationState::SetAside));
+    bench.now = due;
+    bench.create(&note("neighbour"), json!({}));
+    let tries = serve(&mut bench, server);
+    let tries: Vec<_> = tries.iter().filter(|push| push.counters().contains(&2)).collect();
+    assert!(!tries.is_empty() && tries.iter().all(|push| push.counters() == [2]), "tried alone");
+    assert_eq!(tries[0].bytes()[0].as_bytes(), frozen);
+    assert_eq!(bench.status().set_aside, 1, "still poison");
+
+    bench.now = bench.now.plus_ms(SET_ASIDE_RETRY_MS);
+    bench.event(Event::Timer);
+    serve(&mut bench, Server { broken: false, ..server });
+    assert!(bench.is_settled());
+    assert_eq!(bench.see(&note("n2")), Some(json!({"title": "behind"})));
+}
+
+/// Shows that a clock that went back does not keep an operation aside for longer than the interval.
+#[test]
+fn a_clock_that_jumps_does_not_keep_an_operation_aside() {
+    let mut bench = with_operations(2);
+    let server = Server { poison: 2, class: FailureClass::Transient, broken: true };
+    serve(&mut bench, server);
+    bench.now = bench.now.plus_ms(-48 * HOUR_MS);
+    bench.event(Event::Timer);
+    serve(&mut bench, Server { broken: false, ..server });
+    assert!(bench.is_settled());
+}
+
+/// Shows that a person can try an operation that was set aside at once, under its own id.
+#[test]
+fn a_person_can_retry_what_was_set_aside() {
+    let mut bench = with_operations(2);
+    let server = Server { poison: 2, class: FailureClass::Transient, broken: true };
+    serve(&mut bench, server);
+    let retried = bench.write(Write::Retry { operation: Counter(2) }).operations;
+    assert_eq!(retried, [Counter(2)], "its id has no answer yet");
+    serve(&mut bench, Server { broken: false, ..server });
+    assert!(bench.is_settled());
+}
+
+/// Shows that failures without any success in between say nothing about the operations: a server
+/// that is down for a day sets nothing aside.
+#[test]
+fn a_server_that_is_down_sets_nothing_aside() {
+    let mut bench = with_operations(50);
+    let begin = bench.now;
+    while bench.now.since_ms(begin) < 24 * HOUR_MS {
+        match bench.pulls.is_empty() && bench.pushes.is_empty() {
+            true => bench.wake(),
+            false => bench.fail_only(FailureClass::Transient),
+        }
+    }
+    let status = bench.status();
+    assert_eq!((status.waiting, status.set_aside, status.failed), (50, 0, 0));
+    serve(&mut bench, Server { poison: 0, class: FailureClass::Transient, broken: false });
+    assert!(bench.is_settled());
+}
+
+/// Shows that halving never cuts an atomic batch: it is set aside and rejected as one.
+#[test]
+fn halving_does_not_cut_an_atomic_batch() {
+    let create = |n: u32| Write::Create {
+        key: note(&format!("b{n}")),
+        fields: wire::fields(json!({})),
+        parents: Vec::new(),
+    };
+    for class in [FailureClass::Transient, FailureClass::BadRequest] {
+        let mut bench = Bench::online();
+        bench.event(Event::Pause { until: None });
+        for n in 0..6 {
+            bench.create(&note(&format!("before{n}")), json!({}));
+        }
+        bench.write(Write::Batch { atomic: true, writes: (0..5).map(create).collect() });
+        for n in 0..6 {
+            bench.create(&note(&format!("after{n}")), json!({}));
+        }
+        bench.event(Event::Resume);
+        serve(&mut bench, Server { poison: 9, class, broken: true });
+        let status = bench.status();
+        assert_eq!(status.set_aside + status.failed, 5, "{class:?}");
+        assert_eq!(status.waiting, status.set_aside, "{class:?}");
+    }
+}

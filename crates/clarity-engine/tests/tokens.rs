@@ -1,0 +1,136 @@
+//! Tokens: refreshed once for all, and never the end of anything.
+
+use clarity_engine::protocol::{Failure, FailureClass};
+use clarity_engine::{Attention, Event, Pause, TokenResult, WhoActs};
+use serde_json::json;
+
+use crate::support::{Bench, HOUR_MS, note, wire};
+
+/// A device with a pull and a push on their way.
+fn busy() -> Bench {
+    let mut bench = Bench::online();
+    bench.create(&note("n"), json!({}));
+    bench.event(Event::SyncNow);
+    assert_eq!((bench.pushes.len(), bench.pulls.len()), (1, 1));
+    bench
+}
+
+/// Shows that one refresh serves every request that waits for it, also those that are refused only
+/// after the new token came, and that it costs the operations no attempt.
+#[test]
+fn one_refresh_serves_all_waiters() {
+    for late in [false, true] {
+        let mut bench = busy();
+        let push = bench.take_push();
+        let (pull, _) = bench.pulls.remove(0);
+        bench.fail(push.request, FailureClass::Auth);
+        if !late {
+            bench.fail(pull, FailureClass::Auth);
+        }
+        assert_eq!((bench.refreshes, bench.pushes.len()), (1, 0));
+        bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+        if late {
+            bench.fail(pull, FailureClass::Auth);
+        }
+        assert_eq!(bench.refreshes, 0, "late: {late}");
+        assert_eq!((bench.pushes.len(), bench.pulls.len()), (1, 1), "late: {late}");
+        assert_eq!(bench.take_push().bytes(), push.bytes());
+        assert_eq!(bench.operation(push.only().id).unwrap().attempts, 0);
+    }
+}
+
+/// Shows that new tokens are stored before anything is sent with them.
+#[test]
+fn tokens_are_durable_before_their_first_use() {
+    let mut bench = busy();
+    let push = bench.take_push();
+    bench.fail(push.request, FailureClass::Auth);
+    bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+    let tx = bench.store().begin().unwrap();
+    let credentials = tx.credentials().unwrap().unwrap();
+    assert_eq!(credentials.access_token.as_deref(), Some("access"));
+    assert_eq!(credentials.refresh_token.as_deref(), Some("refresh"));
+    assert_eq!(tx.meta().unwrap().account_id.as_deref(), Some("account"));
+}
+
+/// Shows that a refused refresh is for a person, that the queue is kept, that no timer knocks on
+/// the door meanwhile, and that a sign-in continues where it stopped.
+#[test]
+fn a_refused_refresh_waits_for_a_sign_in() {
+    let mut bench = busy();
+    let push = bench.take_push();
+    bench.pulls.clear();
+    bench.fail(push.request, FailureClass::Auth);
+    bench.token_result(TokenResult::Refused);
+    let status = bench.status();
+    let stalled = status.stalled.unwrap();
+    assert_eq!((stalled.why, stalled.who_must_act), (Pause::AuthRequired, WhoActs::Person));
+    assert_eq!(stalled.next_attempt, None);
+    assert!(status.attention.contains(&Attention::AuthRequired));
+    assert_eq!(status.waiting, 1);
+
+    bench.now = bench.now.plus_ms(24 * HOUR_MS);
+    bench.event(Event::Timer);
+    bench.restart();
+    bench.event(Event::SyncNow);
+    assert!(bench.pushes.is_empty() && bench.pulls.is_empty());
+    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    assert_eq!(bench.status().stalled, None);
+    assert_eq!(bench.take_push().bytes(), push.bytes());
+}
+
+/// Shows that a refresh which gets no answer says nothing about the token: however often that
+/// happens, nobody is asked to sign in.
+#[test]
+fn a_lost_refresh_is_tried_again_for_ever() {
+    let mut bench = Bench::online();
+    bench.create(&note("n"), json!({}));
+    bench.fail_only(FailureClass::Auth);
+    for _ in 0..10 {
+        let lost = Failure::new(FailureClass::Unreachable, "no answer");
+        bench.token_result(TokenResult::Failed(lost));
+        assert_eq!(bench.status().stalled.unwrap().why, Pause::ServerUnreachable);
+        bench.wake();
+        bench.fail_only(FailureClass::Auth);
+    }
+    bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+    while !bench.is_settled() {
+        match bench.pulls.is_empty() {
+            false => bench.answer_pull(&[]),
+            true => drop(bench.apply_push()),
+        }
+    }
+    assert_eq!(bench.status().stalled, None);
+}
+
+/// Shows that a server which refuses the very tokens that it gives does not lead to a loop.
+#[test]
+fn new_tokens_that_are_refused_are_for_a_person() {
+    let mut bench = Bench::new();
+    let mut refreshes = 0;
+    while !bench.pulls.is_empty() {
+        bench.fail_only(FailureClass::Auth);
+        if bench.refreshes > 0 {
+            refreshes += 1;
+            bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+        }
+        assert!(refreshes < 5);
+    }
+    assert_eq!(bench.status().stalled.unwrap().why, Pause::AuthRequired);
+}
+
+/// Shows promise I11: tokens of another account are not taken over, and nothing is sent with them.
+#[test]
+fn tokens_of_another_account_stop_the_sync() {
+    let mut bench = Bench::online();
+    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("mine"))));
+    bench.answer_pull(&[]);
+    bench.create(&note("n"), json!({}));
+    let push = bench.take_push();
+    bench.fail(push.request, FailureClass::Auth);
+    bench.token_result(TokenResult::Renewed(wire::tokens("theirs")));
+    assert!(bench.pushes.is_empty() && bench.pulls.is_empty());
+    assert_eq!(bench.status().stalled.unwrap().why, Pause::AuthRequired);
+    let tx = bench.store().begin().unwrap();
+    assert_eq!(tx.meta().unwrap().account_id.as_deref(), Some("mine"));
+}
