@@ -202,10 +202,10 @@ fn heal(bench: &mut Bench) {
         });
         if let Some(conflict) = bench.conflicts().first().cloned() {
             bench.resolve(&conflict, Resolution::KeepMine).expect("the newest mark is accepted");
-        } else if let Some(operation) = failed {
-            if bench.try_write(Write::Discard { operation }).is_err() {
-                bench.try_write(Write::Retry { operation }).ok();
-            }
+        } else if let Some(operation) = failed
+            && bench.try_write(Write::Discard { operation }).is_err()
+        {
+            bench.try_write(Write::Retry { operation }).ok();
         }
         if !bench.pushes.is_empty() {
             answer_push(bench, &[7]);

@@ -184,7 +184,8 @@ fn the_losing_side_is_kept() {
 /// of both sides is there to be chosen from.
 #[test]
 fn a_choice_made_on_an_older_state_is_refused() {
-    let moves: [(&str, fn(&mut Bench)); 2] = [
+    type Move = (&'static str, fn(&mut Bench));
+    let moves: [Move; 2] = [
         ("the server's side", |bench| {
             let theirs = json!({"title": "newer", "at_ms": 1});
             bench.pull(&[wire::row(&note("n"), 3, theirs)]);

@@ -25,8 +25,8 @@ pub(crate) struct Push {
 
 impl Push {
     pub(crate) fn new(request: RequestId, body: PushRequest) -> Self {
-        let parse = |raw: &Box<serde_json::value::RawValue>| serde_json::from_str(raw.get());
-        let operations = body.operations.iter().map(parse).collect::<Result<_, _>>().unwrap();
+        let operations = body.operations.iter().map(|raw| serde_json::from_str(raw.get()));
+        let operations = operations.collect::<Result<_, _>>().unwrap();
         Self { request, body, operations }
     }
 

@@ -28,9 +28,9 @@ fn news_in_any_order_settle_once() {
         let row = wire::holding(row, push.only().id, Outcome::Applied);
         if push_first {
             bench.answer(&push, answers());
-            bench.pull(&[row.clone()]);
+            bench.pull(std::slice::from_ref(&row));
         } else {
-            bench.pull(&[row.clone()]);
+            bench.pull(std::slice::from_ref(&row));
             bench.answer(&push, answers());
         }
         repeat(&mut bench, &push, answers());

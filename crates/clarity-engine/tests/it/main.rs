@@ -3,6 +3,8 @@
 //! Every step of every test also checks promise L3 and that no timer is asked for in the past; see
 //! `support::Bench`.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
+
 mod answers;
 mod backoff;
 mod coalescing;
