@@ -146,3 +146,75 @@ fn dumped() {
     assert_eq!(receipts.lines().count(), 3);
     assert!(receipts.lines().next().unwrap().contains(r#""counter":1,"incarnation":"0000"#));
 }
+
+/// Shows every table and index of the database; whoever changes one adds a migration.
+#[test]
+fn tables() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("server.db");
+    drop(open(&SqliteOptions::new(&path), 1).unwrap());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let mut select = connection
+        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name")
+        .unwrap();
+    let rows = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let sql: Vec<String> = rows.map(Result::unwrap).collect();
+    insta::assert_snapshot!(format!("format {version}\n\n{}", sql.join(";\n\n")));
+}
+
+/// Shows that a database of each released format opens, with its accounts, entities, receipts and
+/// cursors.
+#[test]
+fn databases_of_released_formats() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/server-1.db");
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("server.db");
+    std::fs::copy(golden, &path).unwrap();
+    let core = open(&SqliteOptions::new(&path), 50).unwrap();
+    assert_eq!(core.epoch().to_string(), "4663ededd347326ce7d565949b56b1ea");
+    let account = core.ensure_account("someone").unwrap();
+    let server = Server { core, account, directory };
+    let note = server.entity("Note", "n").unwrap();
+    assert_eq!((note.version.0, json!(note.fields)), (2, json!({"title": "two", "count": 1})));
+    assert!(server.entity("Note", "gone").unwrap().deleted);
+    let a = golden_history();
+    let again = a.1.iter().map(|operation| a.0.push_one(&server, operation).version.unwrap().0);
+    assert_eq!(again.collect::<Vec<_>>(), [1, 2, 1, 2]);
+    let mut request = a.0.pull_request();
+    request.cursor = Some(serde_json::from_str(include_str!("../golden/cursor-1.json")).unwrap());
+    assert_eq!(server.pull(&request).unwrap().rows.len(), 1);
+}
+
+/// The operations whose effects the database of format 1 holds.
+fn golden_history() -> (Client, [clarity_protocol::WireOperation; 4]) {
+    let a = Client::new(1);
+    let operations = [
+        a.create(("Note", "n"), 0, json!({"title": "one", "count": 1})),
+        a.update(("Note", "n"), 1, json!([{"field": "title", "old": "one", "new": "two"}])),
+        a.create(("Note", "gone"), 0, json!({"title": "x"})),
+        a.delete(("Note", "gone"), 1),
+    ];
+    (a, operations)
+}
+
+/// Shows that the history of the kept database still gives that database's contents, and writes it
+/// anew when asked to, for a new format.
+#[test]
+fn golden_database_can_be_made() {
+    let server = Server::new();
+    let (a, operations) = golden_history();
+    a.push(&server, &operations[..3]);
+    let cursor = server.pull(&a.pull_request()).unwrap().cursor;
+    a.push(&server, &operations[3..]);
+    assert_eq!(server.entities().len(), 2);
+    let Server { core, directory, .. } = server;
+    drop(core);
+    if let Some(target) = std::env::var_os("CLARITY_GOLDEN_DIRECTORY") {
+        let target = std::path::PathBuf::from(target);
+        std::fs::copy(directory.path().join("server.db"), target.join("server-1.db")).unwrap();
+        let cursor = serde_json::to_string(&cursor).unwrap();
+        std::fs::write(target.join("cursor-1.json"), cursor + "\n").unwrap();
+    }
+}

@@ -3,8 +3,10 @@
 
 mod apply;
 mod batches;
+mod convergence;
 mod files;
 mod http;
+mod protocol_doc;
 mod pull;
 mod repeats;
 mod support;
