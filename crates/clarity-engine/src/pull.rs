@@ -92,10 +92,10 @@ pub(crate) fn page(
     for staged in context.tx.staged_pages(WHOLE_ACCOUNT)? {
         let staged: PullResponse = serde_json::from_slice(&staged)
             .map_err(|_| StoreError::InvalidValue { table: "pull_stage", column: "bytes" })?;
-        rows(context, schedule, staged.rows)?;
+        rows(context, schedule, staged.rows, false)?;
     }
     context.tx.clear_stage(WHOLE_ACCOUNT)?;
-    rows(context, schedule, response.rows)?;
+    rows(context, schedule, response.rows, !part.caught_up)?;
     part.cursor = Some(serde_json::to_string(&response.cursor).unwrap_or_default());
     part.caught_up = !response.more && !schedule.rows_missing;
     part.pulled_at = Some(response.at);
@@ -120,19 +120,48 @@ fn rows(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     rows: Vec<Row>,
+    first: bool,
 ) -> Result<(), StoreError> {
     let count = i64::try_from(rows.len()).unwrap_or(0);
     for row in rows {
-        one_row(context, schedule, row)?;
+        one_row(context, schedule, row, first)?;
     }
     context.tx.add_metric("rows_pulled", count)
+}
+
+/// In a first sync nearly every row is new: it is tried to be put in without a look. Gives the row
+/// back when there is one already.
+fn insert_new(
+    context: &mut Context<'_, '_>,
+    first: bool,
+    row: Row,
+) -> Result<Option<Row>, StoreError> {
+    if !first || row.fields.is_none() {
+        return Ok(Some(row));
+    }
+    let fields = row.fields.unwrap_or_default();
+    let mut stored = StoredEntity {
+        fields,
+        version: row.version,
+        seq: row.seq,
+        updated_at: row.updated_at,
+        state: RowState::Clean,
+        import_id: None,
+    };
+    if context.tx.insert_entity(&row.key, &stored)? {
+        context.noted.entity(&row.key);
+        return Ok(None);
+    }
+    Ok(Some(Row { fields: Some(std::mem::take(&mut stored.fields)), ..row }))
 }
 
 fn one_row(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     row: Row,
+    first: bool,
 ) -> Result<(), StoreError> {
+    let Some(row) = insert_new(context, first, row)? else { return Ok(()) };
     let local = context.tx.entity(&row.key)?;
     let waiting = local
         .as_ref()

@@ -45,9 +45,8 @@ pub(crate) fn build(
     suspects: &BTreeSet<Counter>,
     stamp: &SchemaStamp,
 ) -> Result<Option<PushRequest>, StoreError> {
-    let in_flight = context.tx.in_flight_operations()?;
     let mut scan = Scan {
-        taken: in_flight.into_iter().map(|operation| operation.key).collect(),
+        taken: context.tx.in_flight_keys()?.into_iter().collect(),
         suspects,
         parcels: Vec::new(),
         bytes: 0,
@@ -203,11 +202,11 @@ impl Scan<'_> {
         batch: Counter,
     ) -> Result<Vec<QueuedOperation>, StoreError> {
         let members = context.tx.operations_of_batch(batch)?;
-        let members: Vec<_> = members.into_iter().filter(|member| !is_absorbed(member)).collect();
+        let members: Vec<_> = members.into_iter().filter(travels_itself).collect();
         let mut free = true;
         for member in &members {
             let lane = context.tx.lane(&member.key)?;
-            let head = lane.iter().find(|operation| !is_absorbed(operation));
+            let head = lane.iter().find(|operation| travels_itself(operation));
             free &= !self.taken.contains(&member.key)
                 && member.state == OperationState::Ready
                 && head.is_some_and(|head| head.counter == member.counter);
@@ -218,6 +217,12 @@ impl Scan<'_> {
         self.taken.extend(members.into_iter().map(|member| member.key));
         Ok(Vec::new())
     }
+}
+
+/// Whether an operation has bytes of its own on the wire, now or later; others are carried by one
+/// that has.
+fn travels_itself(operation: &QueuedOperation) -> bool {
+    operation.carrier.is_none_or(|carrier| carrier == operation.counter)
 }
 
 /// What travels of a lane whose next operation is `head`; nothing when it vanished or must wait.

@@ -9,7 +9,7 @@ use crate::operation::{
     read_operation, select_operation,
 };
 use crate::transaction::StoreTransaction;
-use crate::value::{IdValue, json_text, read_unsigned, row_limit, signed};
+use crate::value::{IdValue, json_text, read_key, read_unsigned, row_limit, signed};
 
 const TABLE: &str = "operation";
 
@@ -116,12 +116,14 @@ impl StoreTransaction<'_> {
         self.operations_in_state(OperationState::Ready, after, limit)
     }
 
-    /// All operations that are under way, in order.
+    /// The entities with operations under way. An entity with several comes several times.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn in_flight_operations(&self) -> Result<Vec<QueuedOperation>, StoreError> {
-        self.operations_in_state(OperationState::InFlight, Counter(0), usize::MAX)
+    pub fn in_flight_keys(&self) -> Result<Vec<EntityKey>, StoreError> {
+        self.read_all("SELECT type, id FROM operation WHERE state = 2", [], |row| {
+            read_key(row, 0, TABLE)
+        })
     }
 
     /// Operations in a state, in order, after a counter. Others are not touched.

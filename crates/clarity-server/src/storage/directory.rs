@@ -10,7 +10,7 @@ pub type TokenHash = [u8; 32];
 pub type PublicId = [u8; 16];
 
 /// An account to make.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewAccount<'a> {
     /// The name to sign in with, in the form in which names are compared.
     pub name: &'a str,
@@ -36,7 +36,7 @@ pub struct AccountRecord {
 }
 
 /// A device that signs in with the password.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SigningIn<'a> {
     /// Its account.
     pub account: AccountId,
@@ -51,7 +51,7 @@ pub struct SigningIn<'a> {
 }
 
 /// A device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeviceRecord {
     /// The device.
     pub device: DeviceId,

@@ -202,8 +202,9 @@ pub trait AccountTransaction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogSeed(pub u64);
 
-/// An entity in the log, as a scan shows it, without building anything.
-#[derive(Debug, Clone, Copy)]
+/// An entity in the log, as a scan shows it, without building anything. It has no `Debug`, which
+/// would show values.
+#[derive(Clone, Copy)]
 pub struct ScannedEntity<'a> {
     /// The type.
     pub entity_type: &'a str,

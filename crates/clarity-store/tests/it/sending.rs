@@ -28,7 +28,10 @@ fn freeze_release_resend() {
     assert_eq!(transaction.frozen(Counter(99)).unwrap(), None);
     assert_eq!(numbers(&transaction.carried_by(carrier).unwrap()), [1, 2]);
     assert_eq!(counters(&transaction.operations_of_request(RequestId(7)).unwrap()), [1, 2]);
-    assert_eq!(counters(&transaction.in_flight_operations().unwrap()), [1, 2, 4]);
+    let under_way =
+        transaction.operations_in_state(OperationState::InFlight, Counter(0), 10).unwrap();
+    assert_eq!(counters(&under_way), [1, 2, 4]);
+    assert_eq!(transaction.in_flight_keys().unwrap().len(), 3);
     let second = transaction.operation(Counter(2)).unwrap().unwrap();
     assert_eq!((second.carrier, second.request), (Some(carrier), Some(RequestId(7))));
     assert_eq!(second.first_sent_at, Some(LocalTime(100)));

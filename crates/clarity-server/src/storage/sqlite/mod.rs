@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clarity_model::{Epoch, ServerTime};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 pub use snapshot::SqliteSnapshot;
@@ -115,6 +116,22 @@ impl SqliteStorage {
         }
         let identity = read_identity(&reader)?.ok_or(StorageError::Value("no epoch"))?;
         Ok(Self { options, identity, writer: Mutex::new(reader), readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Writes a copy of the database as it is at this moment, compact and durable, while others go
+    /// on using it. Whoever opens the copy as a server's database must say that it was restored.
+    ///
+    /// # Errors
+    /// When `to` exists, cannot be written, or the database fails; then there is no copy, or an
+    /// unfinished one that does not open.
+    pub fn back_up(&self, to: &Path) -> Result<(), StorageError> {
+        let target = std::fs::File::options().write(true).create_new(true).open(to);
+        let target = target.map_err(|_| StorageError::Io)?;
+        let name = to.to_str().ok_or(StorageError::Io)?;
+        // A connection of its own: this may take long, and nobody waits for it.
+        let reader = connect(&self.options, true)?;
+        reader.execute("VACUUM INTO ?1", [name])?;
+        target.sync_all().map_err(|_| StorageError::Io)
     }
 
     /// All accounts: number, public id and name, oldest first.
@@ -245,6 +262,8 @@ fn connect(options: &SqliteOptions, reading: bool) -> Result<Connection, Storage
     };
     connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // A prepared statement keeps its plan, whatever the values of its parameters.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if reading {
         connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     }
