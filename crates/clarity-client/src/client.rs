@@ -179,18 +179,19 @@ impl Client {
         write: Write,
     ) -> Result<impl Future<Output = Result<Written, ClientError>> + use<>, ClientError> {
         let (answer, wait) = oneshot::channel();
+        // The caller may have gone; then nobody wants the answer.
+        let answer = Box::new(move |result| drop(answer.send(result)));
         self.inner.worker.send(Command::Write(write, answer))?;
         Ok(async move { wait.await.unwrap_or(Err(ClientError::Closed)) })
     }
 
-    /// Writes, durably. Not for use inside an asynchronous task; see [`Client::submit`].
+    /// Writes, durably. It blocks the thread for about one write of the disk; an asynchronous task
+    /// better awaits [`Client::submit`].
     ///
     /// # Errors
     /// When the write is refused or the store fails; then nothing of it was stored.
     pub fn write(&self, write: Write) -> Result<Written, ClientError> {
-        let (answer, wait) = oneshot::channel();
-        self.inner.worker.send(Command::Write(write, answer))?;
-        wait.blocking_recv().unwrap_or(Err(ClientError::Closed))
+        self.inner.worker.write(write)?.wait()
     }
 
     /// Makes an entity.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clarity_engine::protocol::model::LocalTime;
 use clarity_engine::protocol::{Failure, FailureClass, Hint};
 use clarity_engine::store::{Credentials, DrainLock};
-use clarity_engine::{Effect, Event, Role, Stalled, Status, TokenResult};
+use clarity_engine::{Effect, Event, Stalled, Status, TokenResult};
 use serde::Serialize;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinSet;
@@ -19,6 +19,11 @@ use crate::worker::{Command, Effects, now};
 
 /// How often another process's writes and a held lock are looked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The first pause after the stream of hints broke; it doubles each time.
+const HINTS_PAUSE_MIN: Duration = Duration::from_millis(500);
+/// The longest pause after the stream of hints broke; a stream that lasted so long was a good one.
+const HINTS_PAUSE_MAX: Duration = Duration::from_secs(240);
 
 /// How a call of [`Client::sync`] ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,7 +69,8 @@ impl Client {
     /// failed for longer than `patience`. `show` is called with each new status.
     ///
     /// # Errors
-    /// As [`Client::run`], and when the store cannot be read.
+    /// As [`Client::run`]; when another process drains the store for longer than `patience`; and
+    /// when the store cannot be read.
     pub async fn sync<T: Transport>(
         &self,
         transport: Arc<T>,
@@ -76,7 +82,9 @@ impl Client {
         let mut end = None;
         let watch = async {
             // The sender is kept until the engine has begun; until then nothing can be done.
-            let _ = begun.await;
+            if tokio::time::timeout(patience, begun).await.is_err() {
+                return Err(ClientError::AlreadyDraining);
+            }
             // Somebody asks for it now: a wait that an earlier failure left is cut short.
             self.notify(Event::SyncNow)?;
             let mut failing_since = None;
@@ -103,9 +111,7 @@ impl Client {
             drop(stop);
             result
         };
-        let (drained, watched) = tokio::join!(drain, watch);
-        drained?;
-        watched?;
+        tokio::try_join!(drain, watch)?;
         end.ok_or(ClientError::Closed)
     }
 
@@ -116,18 +122,16 @@ impl Client {
         stop: impl Future<Output = ()>,
     ) -> Result<(), ClientError> {
         tokio::pin!(stop);
-        let Some(_lock) = self.lock(stop.as_mut()).await? else { return Ok(()) };
-        let effects = Taken::take(self)?;
-        self.set_role(Role::Drain).await?;
+        let mut effects = Taken::take(self)?;
+        let Some(lock) = self.lock(stop.as_mut()).await? else { return Ok(()) };
+        // What an earlier run left is void: the engine asks again.
+        effects.clear();
+        let (done, wait) = oneshot::channel();
+        self.worker().send(Command::Drain(lock, done))?;
+        wait.await.map_err(|_| ClientError::Closed)?;
         drop(started);
         let mut driver = Driver { client: self, transport, tasks: JoinSet::new(), wake_at: None };
         driver.run(effects, stop).await
-    }
-
-    async fn set_role(&self, role: Role) -> Result<(), ClientError> {
-        let (done, wait) = oneshot::channel();
-        self.worker().send(Command::SetRole(role, done))?;
-        wait.await.map_err(|_| ClientError::Closed)
     }
 
     /// Waits for the lock that the draining process holds.
@@ -175,10 +179,12 @@ struct Taken<'c> {
 impl<'c> Taken<'c> {
     fn take(client: &'c Client) -> Result<Self, ClientError> {
         let mut slot = client.effects().lock().unwrap_or_else(PoisonError::into_inner);
-        let mut effects = slot.take().ok_or(ClientError::AlreadyDraining)?;
-        // What an earlier run left is void: the engine asks again.
-        while effects.try_recv().is_ok() {}
+        let effects = slot.take().ok_or(ClientError::AlreadyDraining)?;
         Ok(Self { client, effects: Some(effects) })
+    }
+
+    fn clear(&mut self) {
+        while self.effects.as_mut().is_some_and(|effects| effects.try_recv().is_ok()) {}
     }
 
     async fn next(&mut self) -> Option<Effect> {
@@ -193,7 +199,7 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         // Also when the run was dropped half-way: nothing is drained without a driver.
         let (done, _) = oneshot::channel();
-        let _ = self.client.worker().send(Command::SetRole(Role::Write, done));
+        let _ = self.client.worker().send(Command::StopDraining(done));
         *self.client.effects().lock().unwrap_or_else(PoisonError::into_inner) = self.effects.take();
     }
 }
@@ -236,7 +242,9 @@ impl<T: Transport> Driver<'_, T> {
             }
         }
         self.tasks.shutdown().await;
-        self.client.set_role(Role::Write).await
+        let (done, wait) = oneshot::channel();
+        self.client.worker().send(Command::StopDraining(done))?;
+        wait.await.map_err(|_| ClientError::Closed)
     }
 
     fn carry_out(&mut self, effect: Effect) -> Result<(), ClientError> {
@@ -273,48 +281,51 @@ impl<T: Transport> Driver<'_, T> {
         self.client.credentials()
     }
 
-    /// Keeps the stream of hints open. After it broke, it is opened again once some request has
-    /// succeeded, so that it adds no attempts of its own while the server is away.
+    /// Keeps the stream of hints open. After it broke, a pull looks whether the server is there, and
+    /// the stream is opened again once some request has succeeded: it adds no attempts of its own
+    /// while the server is away, and the longer pauses the sooner it breaks again.
     fn listen_for_hints(&mut self) {
         let (client, transport) = (self.client.clone(), Arc::clone(&self.transport));
         self.tasks.spawn(async move {
             let mut changes = client.watch();
-            let mut first = true;
-            loop {
-                let broken_at = now();
-                if wait_for_success(&client, &mut changes, first, broken_at).await.is_err() {
-                    return;
-                }
+            let (mut known, mut pause) = (0, HINTS_PAUSE_MIN);
+            while wait_for_success(&client, &mut changes, known).await.is_ok() {
                 let Ok(credentials) = client.credentials() else { return };
                 let token = credentials.and_then(|credentials| credentials.access_token);
                 let listener = client.clone();
                 let deliver = move |hint: Hint| {
                     let _ = listener.notify(Event::PushReceived(hint));
                 };
-                if !first {
-                    // Hints may have been missed while the stream was down.
-                    deliver(Hint::full());
-                }
-                first = false;
+                let opened = Instant::now();
                 let ended: Result<(), Failure> = transport.hints(token, &deliver).await;
                 if ended.is_err_and(|failure| failure.class == FailureClass::Config) {
                     return;
                 }
+                let lasted = opened.elapsed() >= HINTS_PAUSE_MAX;
+                pause = if lasted { HINTS_PAUSE_MIN } else { (pause * 2).min(HINTS_PAUSE_MAX) };
+                tokio::time::sleep(pause).await;
+                let Ok(succeeded) = successes(&client) else { return };
+                known = succeeded;
+                // Hints may have been missed while the stream was down.
+                deliver(Hint::full());
             }
         });
     }
 }
 
-/// Waits until a request has succeeded after `since`, or ever, when it is the `first` time.
+/// How many requests of this store have ever succeeded.
+fn successes(client: &Client) -> Result<i64, ClientError> {
+    Ok(client.metrics()?.get("requests_succeeded").copied().unwrap_or_default())
+}
+
+/// Waits until more requests have succeeded than are `known`.
 async fn wait_for_success(
     client: &Client,
     changes: &mut broadcast::Receiver<clarity_engine::Changes>,
-    first: bool,
-    since: LocalTime,
+    known: i64,
 ) -> Result<(), ClientError> {
     loop {
-        let last = client.status()?.last_success;
-        if last.is_some_and(|at| first || at > since) {
+        if successes(client)? > known {
             return Ok(());
         }
         if let Err(broadcast::error::RecvError::Closed) = changes.recv().await {

@@ -24,6 +24,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const COMPRESS_FROM_BYTES: usize = 1_024;
 /// The level of zstd for requests: the fastest, since a request is small and its device may be.
 const COMPRESSION_LEVEL: i32 = 1;
+/// Longest silence on the event stream, in which the server says every 15 s that it is there.
+const EVENTS_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Longest line of the event stream that is kept.
 const EVENT_BYTES_MAX: usize = 64 * 1024;
 
@@ -328,8 +330,15 @@ impl Transport for HttpTransport {
                     |refusal| refusal.failure,
                 ));
             }
+            // What happened before the stream was open may have been missed.
+            deliver(Hint::full());
             let mut line = Vec::new();
-            while let Some(chunk) = answer.chunk().await.map_err(|error| no_answer(&error))? {
+            loop {
+                let chunk = tokio::time::timeout(EVENTS_SILENCE_MAX, answer.chunk()).await;
+                let chunk = chunk.map_err(|_| {
+                    Failure::new(FailureClass::Unreachable, "the stream of hints fell silent")
+                })?;
+                let Some(chunk) = chunk.map_err(|error| no_answer(&error))? else { break };
                 for byte in chunk {
                     if byte == b'\n' {
                         deliver_line(&line, deliver);

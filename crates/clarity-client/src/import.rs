@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use clarity_engine::protocol::model::{EntityKey, EntityType};
-use clarity_engine::{ImportSample, Imported, Write, Written};
+use clarity_engine::{ImportSample, Imported, Write};
 use clarity_health::{AppleExport, Progress, ReadReport, Sample};
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::worker::Command;
+use crate::worker::WaitingWrite;
 
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -86,23 +85,21 @@ struct Pending<'c> {
     client: &'c Client,
     import_id: i64,
     sum: Imported,
-    last: Option<oneshot::Receiver<Result<Written, ClientError>>>,
+    last: Option<WaitingWrite>,
 }
 
 impl Pending<'_> {
     fn take(&mut self, samples: Vec<Sample>) -> Result<(), ClientError> {
         let samples = samples.into_iter().map(import_sample).collect::<Result<Vec<_>, _>>()?;
         self.wait()?;
-        let (answer, wait) = oneshot::channel();
         let write = Write::Import { import_id: self.import_id, samples };
-        self.client.worker().send(Command::Write(write, answer))?;
-        self.last = Some(wait);
+        self.last = Some(self.client.worker().write(write)?);
         Ok(())
     }
 
     fn wait(&mut self) -> Result<(), ClientError> {
         if let Some(last) = self.last.take() {
-            let written = last.blocking_recv().unwrap_or(Err(ClientError::Closed))?;
+            let written = last.wait()?;
             self.sum.add(written.imported);
         }
         Ok(())

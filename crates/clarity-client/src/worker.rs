@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use clarity_engine::protocol::model::LocalTime;
+use clarity_engine::store::DrainLock;
 use clarity_engine::{Effect, Event, Handled, Role, Write, WriteError, Written};
 use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot};
 
@@ -18,15 +19,21 @@ const WATCH_BUFFER: usize = 1_024;
 
 /// What the thread is asked for.
 pub(crate) enum Command {
-    Write(Write, oneshot::Sender<Result<Written, ClientError>>),
+    Write(Write, Answer),
     Event(Event),
-    /// Begins or ends draining. The answer comes when it is so.
-    SetRole(Role, oneshot::Sender<()>),
+    /// Begins to drain. The lock stays with the thread until it has really stopped, so that no
+    /// other process can begin while this one may still send. The answer comes when it is so.
+    Drain(DrainLock, oneshot::Sender<()>),
+    /// Stops draining. The answer comes when it is so.
+    StopDraining(oneshot::Sender<()>),
     /// Looks whether another process has written.
     Poll,
     /// Runs something on the store itself.
     Run(Box<dyn FnOnce(&mut Device) + Send>),
 }
+
+/// Tells a caller what became of its write.
+pub(crate) type Answer = Box<dyn FnOnce(Result<Written, ClientError>) + Send>;
 
 /// The way to the thread.
 #[derive(Debug)]
@@ -60,6 +67,15 @@ impl Worker {
         self.watchers.subscribe()
     }
 
+    /// Writes and waits until it is durable.
+    pub(crate) fn write(&self, write: Write) -> Result<WaitingWrite, ClientError> {
+        let (answer, wait) = mpsc::sync_channel(1);
+        // The caller may have gone; then nobody wants the answer.
+        let answer: Answer = Box::new(move |result| drop(answer.send(result)));
+        self.send(Command::Write(write, answer))?;
+        Ok(WaitingWrite(wait))
+    }
+
     /// Runs something on the store's thread and waits for it.
     pub(crate) fn run<T: Send + 'static>(
         &self,
@@ -72,6 +88,17 @@ impl Worker {
         };
         self.send(Command::Run(Box::new(run)))?;
         wait.recv().map_err(|_| ClientError::Closed)
+    }
+}
+
+/// A write on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct WaitingWrite(mpsc::Receiver<Result<Written, ClientError>>);
+
+impl WaitingWrite {
+    /// Waits until it is durable or refused. It blocks the thread, and works on any.
+    pub(crate) fn wait(self) -> Result<Written, ClientError> {
+        self.0.recv().unwrap_or(Err(ClientError::Closed))
     }
 }
 
@@ -99,7 +126,7 @@ fn run(
     watchers: &broadcast::Sender<clarity_engine::Changes>,
 ) {
     let mut seen = device.data_version().unwrap_or_default();
-    let mut draining = false;
+    let mut lock: Option<DrainLock> = None;
     let mut failed = false;
     while let Ok(first) = inbox.recv() {
         let mut group = vec![first];
@@ -124,15 +151,19 @@ fn run(
                         batch.events.push(Event::StoreChanged);
                     }
                 }
-                Command::SetRole(role, done) => {
+                Command::Drain(right, done) => {
                     batch.commit(&mut device, effects, watchers);
-                    device.set_role(role);
-                    draining = role == Role::Drain;
-                    if draining {
-                        batch.events.push(Event::Started);
-                        batch.commit(&mut device, effects, watchers);
-                    }
+                    lock = Some(right);
+                    device.set_role(Role::Drain);
+                    batch.events.push(Event::Started);
+                    batch.commit(&mut device, effects, watchers);
                     // Whoever asked may have gone.
+                    let _ = done.send(());
+                }
+                Command::StopDraining(done) => {
+                    batch.commit(&mut device, effects, watchers);
+                    device.set_role(Role::Write);
+                    lock = None;
                     let _ = done.send(());
                 }
                 Command::Run(part) => {
@@ -141,7 +172,7 @@ fn run(
                 }
             }
         }
-        if batch.failed && draining {
+        if batch.failed && lock.is_some() {
             // What the failed transaction was about to learn is lost, such as the answer to a
             // request. Nothing was acknowledged, so starting over sends it again.
             batch.events.push(Event::Started);
@@ -155,7 +186,7 @@ fn run(
 #[derive(Default)]
 struct Batch {
     events: Vec<Event>,
-    answers: Vec<oneshot::Sender<Result<Written, ClientError>>>,
+    answers: Vec<Answer>,
     /// Whether the last transaction failed.
     failed: bool,
 }
@@ -176,7 +207,7 @@ impl Batch {
             Ok(Handled { written, effects: wanted, .. }) => {
                 self.failed = false;
                 for (answer, result) in answers.into_iter().zip(written) {
-                    let _ = answer.send(result.map_err(ClientError::from));
+                    answer(result.map_err(ClientError::from));
                 }
                 for effect in wanted {
                     match effect {
@@ -194,16 +225,12 @@ impl Batch {
 }
 
 /// The whole transaction failed: every caller hears why, and the driver looks again later.
-fn refuse(
-    error: ClientError,
-    answers: Vec<oneshot::Sender<Result<Written, ClientError>>>,
-    effects: &async_mpsc::UnboundedSender<Effect>,
-) {
+fn refuse(error: ClientError, answers: Vec<Answer>, effects: &async_mpsc::UnboundedSender<Effect>) {
     tracing::warn!(kind = ?error.kind(), "a transaction of the store failed and was undone");
     let kind = error.kind();
     let mut answers = answers.into_iter();
     if let Some(first) = answers.next() {
-        let _ = first.send(Err(error));
+        first(Err(error));
     }
     for answer in answers {
         let error = match kind {
@@ -213,7 +240,7 @@ fn refuse(
                 detail: "a write that shared the transaction failed".to_owned(),
             },
         };
-        let _ = answer.send(Err(WriteError::from(error).into()));
+        answer(Err(WriteError::from(error).into()));
     }
     let _ = effects.send(Effect::WakeAt(now().plus_ms(RETRY_AFTER_FAILURE_MS)));
 }
