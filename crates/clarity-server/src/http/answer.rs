@@ -16,8 +16,8 @@ const COMPRESSED_BYTES_MIN: usize = 1_024;
 /// Compression level of zstd: higher ones cost several times as much and gain nothing on records
 /// that are mostly random ids.
 const ZSTD_LEVEL: i32 = 1;
-/// Compression level of gzip.
-const GZIP_LEVEL: u32 = 5;
+/// Compression level of gzip: higher ones cost twice the time for a twentieth of the size.
+const GZIP_LEVEL: u32 = 1;
 /// The media type of problems.
 const PROBLEM_TYPE: &str = "application/problem+json";
 

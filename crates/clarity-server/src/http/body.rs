@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::answer::Refusal;
 
 /// How long a device may take to send a body.
-const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+const BODY_TIME_MAX: Duration = Duration::from_secs(60);
 /// Largest window that a zstd body may ask the server to keep: 8 MiB.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 

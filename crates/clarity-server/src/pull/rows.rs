@@ -6,7 +6,7 @@ use clarity_protocol::{Row, SettledOperation};
 use crate::storage::StorageError;
 
 /// A row of a page before it takes a form.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct PageRow<'a> {
     pub(crate) entity_type: &'a str,
     pub(crate) id: &'a str,

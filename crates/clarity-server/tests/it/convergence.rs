@@ -60,7 +60,8 @@ proptest! {
             clients[0].push_one(&server, &clients[0].create(key, 0, base()));
             for place in arrival {
                 let client = &clients[place];
-                let answer = client.push_one(&server, &client.update(key, 1, changes(&wishes[place])));
+                let update = client.update(key, 1, changes(&wishes[place]));
+                let answer = client.push_one(&server, &update);
                 prop_assert!(answer.outcome.is_settled(), "{:?}", answer);
             }
             results.push(server.entity("Note", id).unwrap().fields);

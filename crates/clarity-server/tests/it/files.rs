@@ -84,6 +84,24 @@ fn restored_starts_a_new_epoch() {
     assert!(core.pull(account, DeviceId(1), &request).is_err());
 }
 
+/// Shows that a backup of a database in use holds what was there, opens as restored, and is never
+/// written over a file that exists.
+#[test]
+fn backed_up() {
+    let (server, a) = (Server::new(), Client::new(1));
+    a.push_one(&server, &a.create(("Note", "n"), 0, json!({"at": 1})));
+    let copy = server.directory.path().join("copy.db");
+    server.core.storage().back_up(&copy).unwrap();
+    assert!(matches!(server.core.storage().back_up(&copy), Err(StorageError::Io)));
+    a.push_one(&server, &a.create(("Note", "later"), 0, json!({})));
+    let options = SqliteOptions { restored: true, ..SqliteOptions::new(&copy) };
+    let core = open(&options, 9).unwrap();
+    assert_ne!(core.epoch(), server.core.epoch());
+    let page = core.pull(server.account, DeviceId(1), &Client::new(2).pull_request()).unwrap();
+    assert_eq!(page.rows.len(), 1);
+    assert_eq!(json!(page.rows[0].fields), json!({"at": 1}));
+}
+
 /// Shows that exclusive mode, with one connection, reads and writes the same file.
 #[test]
 fn exclusive_mode() {
