@@ -1,4 +1,4 @@
-//! `clarity`: the server, and a device at a terminal, in one program.
+//! `clarity`: the server, a device at a terminal, and the tour, in one program.
 //!
 //! *Architecture Invariant:* nothing is decided here. Devices are [`clarity_client`], the server is
 //! [`clarity_server`]; this crate parses, prints and counts.
@@ -8,6 +8,7 @@ mod exit;
 mod generate;
 mod output;
 mod serve;
+mod tour;
 
 use std::process::ExitCode;
 
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand};
 use crate::exit::{CliError, EXIT_CODES, ExitKind};
 use crate::output::Output;
 
-/// Health data that works offline and syncs when it can: server and device.
+/// Health data that works offline and syncs when it can: server, device and tour.
 #[derive(Debug, Parser)]
 #[command(name = "clarity", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Arguments {
@@ -36,6 +37,8 @@ enum Command {
     /// Work with a device's store
     #[command(after_help = EXIT_CODES)]
     Device(Box<device::DeviceArguments>),
+    /// Show the whole thing: two devices, a real health export and a faulty network
+    Tour(tour::TourArguments),
     /// Make an invented Apple Health export of any size, for tests and benchmarks
     GenerateExport(generate::GenerateArguments),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(arguments, output),
         Command::DumpServer(arguments) => serve::dump(&arguments, output),
         Command::Device(arguments) => device::run(*arguments, output),
+        Command::Tour(arguments) => tour::run(&arguments, output),
         Command::GenerateExport(arguments) => generate::run(&arguments, output),
     };
     match result {

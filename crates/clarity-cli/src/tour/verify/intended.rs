@@ -1,0 +1,168 @@
+//! The journal of intended writes, and what each of them must have come to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+
+use super::{Key, Operation, each_line, number, text};
+
+/// All intended writes.
+#[derive(Default)]
+pub(super) struct Journal {
+    operations: Vec<Operation>,
+    imported: u64,
+    entities: BTreeMap<Key, Made>,
+    conflict: Option<Key>,
+}
+
+/// Everything that was meant for one entity.
+#[derive(Default)]
+pub(super) struct Made {
+    created: Map<String, Value>,
+    /// The newest value that each device set, by field.
+    updates: BTreeMap<String, BTreeMap<String, Value>>,
+    resolved: Map<String, Value>,
+    rules: Map<String, Value>,
+    devices: BTreeSet<String>,
+}
+
+impl Journal {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let mut journal = Self::default();
+        each_line(path, |line| journal.take(&line))?;
+        Ok(journal)
+    }
+
+    fn take(&mut self, line: &Value) -> Result<()> {
+        let incarnation = text(line, "incarnation")?;
+        let kind = text(line, "kind")?;
+        if kind == "import" {
+            let (first, next) = (number(line, "first_operation")?, number(line, "next_operation")?);
+            self.imported += next.saturating_sub(first);
+            self.operations.extend((first..next).map(|number| (incarnation.clone(), number)));
+            return Ok(());
+        }
+        for operation in line["operations"].as_array().into_iter().flatten() {
+            self.operations.push((incarnation.clone(), operation.as_u64().unwrap_or_default()));
+        }
+        let key = (text(line, "type")?, text(line, "id")?);
+        let made = self.entities.entry(key.clone()).or_default();
+        let fields = line["fields"].as_object().cloned().unwrap_or_default();
+        match kind.as_str() {
+            "create" => made.created = fields,
+            "resolve" => {
+                made.resolved = fields;
+                self.conflict = Some(key);
+            }
+            _ => {
+                let device = text(line, "device")?;
+                made.devices.insert(device.clone());
+                made.rules.extend(line["rules"].as_object().cloned().unwrap_or_default());
+                for (field, value) in fields {
+                    made.updates.entry(field).or_default().insert(device.clone(), value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every operation that was made.
+    pub(super) fn operations(&self) -> impl Iterator<Item = Operation> {
+        self.operations.iter().cloned()
+    }
+
+    /// How many of them were imported samples.
+    pub(super) fn imported_operations(&self) -> u64 {
+        self.imported
+    }
+
+    /// The entities that were written by hand.
+    pub(super) fn entities(&self) -> impl Iterator<Item = (&Key, &Made)> {
+        self.entities.iter()
+    }
+
+    pub(super) fn keys(&self) -> BTreeSet<Key> {
+        self.entities.keys().cloned().collect()
+    }
+
+    /// The entity whose conflict a person settled.
+    pub(super) fn conflict(&self) -> Option<&Key> {
+        self.conflict.as_ref()
+    }
+}
+
+impl Made {
+    /// The fields that somebody set.
+    pub(super) fn fields(&self) -> BTreeSet<&String> {
+        self.created.keys().chain(self.updates.keys()).chain(self.resolved.keys()).collect()
+    }
+
+    pub(super) fn by_both_devices(&self) -> bool {
+        self.devices.len() > 1
+    }
+
+    /// Whether a field was changed while apart, and nobody had to choose.
+    pub(super) fn merged_by_itself(&self, field: &str) -> bool {
+        self.updates.contains_key(field) && !self.resolved.contains_key(field)
+    }
+
+    /// Whether what is there is what must have come of everything that was meant.
+    pub(super) fn arrived(&self, field: &str, there: &Value) -> bool {
+        if let Some(chosen) = self.resolved.get(field) {
+            return chosen == there;
+        }
+        let base = self.created.get(field).unwrap_or(&Value::Null);
+        let sides: Vec<&Value> = match self.updates.get(field) {
+            Some(sides) => sides.values().collect(),
+            None => return base == there,
+        };
+        let [left, right] = sides[..] else { return sides == [there] };
+        match self.rules.get(field).and_then(Value::as_str) {
+            Some("counter") => {
+                let [base, left, right, there] =
+                    [base, left, right, there].map(|value| value.as_i64().unwrap_or_default());
+                there == base + (left - base) + (right - base)
+            }
+            Some("max") => {
+                let [left, right, there] =
+                    [left, right, there].map(|value| value.as_i64().unwrap_or_default());
+                there == left.max(right)
+            }
+            Some("set") => parts_merged(base, left, right, there, elements),
+            Some("text") => parts_merged(base, left, right, there, lines),
+            _ => left == there && right == there,
+        }
+    }
+}
+
+/// What either side added is there, what either took away is not, and there is nothing else.
+fn parts_merged(
+    base: &Value,
+    left: &Value,
+    right: &Value,
+    there: &Value,
+    parts: fn(&Value) -> BTreeSet<String>,
+) -> bool {
+    let [base, left, right, there] = [base, left, right, there].map(parts);
+    let all: BTreeSet<&String> = base.union(&left).chain(&right).collect();
+    let wanted: BTreeSet<&String> = all
+        .into_iter()
+        .filter(|part| {
+            let was = base.contains(*part);
+            let kept = left.contains(*part) && right.contains(*part);
+            let added = !was && (left.contains(*part) || right.contains(*part));
+            added || was && kept
+        })
+        .collect();
+    there.iter().collect::<BTreeSet<_>>() == wanted
+}
+
+fn elements(value: &Value) -> BTreeSet<String> {
+    value.as_array().into_iter().flatten().map(Value::to_string).collect()
+}
+
+fn lines(value: &Value) -> BTreeSet<String> {
+    value.as_str().unwrap_or_default().lines().map(str::to_owned).collect()
+}
