@@ -275,6 +275,11 @@ pub(crate) fn resolve(
     keep_losers(context, &shown, local.as_ref(), server.as_ref(), wanted.as_ref())?;
     let counter = queue_resolution(context, &key, &lane, server.as_ref(), wanted)?;
     take_over(context, &lane, counter)?;
+    for batch in lane.iter().filter_map(|operation| operation.batch) {
+        for mate in context.tx.operations_of_batch(batch)? {
+            lane::unblock(context, &mate.key)?;
+        }
+    }
     context.tx.remove_conflict(conflict.0)?;
     context.tx.add_metric("conflicts_resolved", 1)?;
     view::refold(context, &key)?;
@@ -346,19 +351,24 @@ fn queue_resolution(
         (_, None) => Kind::Delete,
     };
     let changes = differences(server, wanted.as_ref());
-    let batch = lane.iter().find(|operation| {
-        operation.state == OperationState::Conflicted && operation.first_sent_at.is_none()
-    });
+    // It stands in for what it takes over: in that one's atomic batch, behind its parents.
+    let taken_over = || lane.iter().filter(|operation| operation.first_sent_at.is_none());
+    let batch = taken_over().find_map(|operation| operation.batch);
+    let mut parents = Vec::new();
+    for operation in taken_over() {
+        parents.extend(context.tx.parents(operation.counter)?);
+    }
+    let state = if parents.is_empty() { OperationState::Ready } else { OperationState::Blocked };
     Ok(context.tx.insert_operation(&NewOperation {
         kind,
         key: key.clone(),
         changes: Some(changes),
         undelete,
-        batch: batch.and_then(|operation| operation.batch),
-        parents: Vec::new(),
+        batch,
+        parents,
         schema: context.tx.schema().version,
         made_at: context.now,
-        state: OperationState::Ready,
+        state,
     })?)
 }
 

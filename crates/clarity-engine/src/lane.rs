@@ -49,6 +49,8 @@ fn unblock_one(
         return Ok(true);
     };
     let members = context.tx.operations_of_batch(batch)?;
+    // What a resolution has taken over is part of the batch no more: the resolution is.
+    let members: Vec<_> = members.into_iter().filter(|member| !is_absorbed(member)).collect();
     for member in &members {
         if !context.tx.parents(member.counter)?.is_empty() || is_held(context, member)? {
             return Ok(false);
