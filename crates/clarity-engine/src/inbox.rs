@@ -151,8 +151,8 @@ fn give_up(
         let lane = context.tx.lane(&member.key)?;
         let row = context.tx.entity(&member.key)?;
         view::materialise_create(context, &lane, row.as_ref())?;
-        let stored = context.tx.operation(member.counter)?;
-        let changes = stored.and_then(|operation| operation.changes).unwrap_or_default();
+        let Some(stored) = context.tx.operation(member.counter)? else { continue };
+        let changes = stored.changes.unwrap_or_default();
         remember(context, &member.key, Some(member.counter), cause, &Lost::of_changes(&changes))?;
         let outcome = match cause {
             Cause::Discarded => EndedAs::Rejected,
@@ -167,6 +167,7 @@ fn give_up(
             }
         }
         end(context, member.counter, outcome)?;
+        drop_dependents(context, member.counter, members)?;
         drop_orphans(context, member)?;
         lane::unblock(context, &member.key)?;
         view::refold(context, &member.key)?;
@@ -202,12 +203,31 @@ fn drop_orphans(context: &mut Context<'_, '_>, member: &QueuedOperation) -> Resu
         let lost = Lost::of_changes(&changes);
         remember(context, &orphan.key, Some(orphan.counter), Cause::RolledBack, &lost)?;
         end(context, orphan.counter, EndedAs::Cancelled)?;
+        drop_dependents(context, orphan.counter, &[])?;
     }
     // An atomic batch that has lost a member can never be whole again.
     for batch in torn {
         let rest = context.tx.operations_of_batch(batch)?;
         give_up(context, &rest, Cause::RolledBack)?;
     }
+    Ok(())
+}
+
+/// What depends on an operation that will never be accepted can never be sent: it goes with it.
+fn drop_dependents(
+    context: &mut Context<'_, '_>,
+    parent: Counter,
+    members: &[QueuedOperation],
+) -> Result<(), WriteError> {
+    for child in context.tx.children(parent)? {
+        let is_member = members.iter().any(|member| member.counter == child);
+        let Some(operation) = context.tx.operation(child)?.filter(|_| !is_member) else { continue };
+        if operation.first_sent_at.is_none() {
+            let dependents = together(context, &operation)?;
+            give_up(context, &dependents, Cause::RolledBack)?;
+        }
+    }
+    context.tx.forget_parent(parent)?;
     Ok(())
 }
 
