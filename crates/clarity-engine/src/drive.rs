@@ -294,7 +294,7 @@ fn failed(
     match failure.class {
         // It went with a token that has been renewed since: it just goes again.
         FailureClass::Auth if in_flight.token < schedule.token => Ok(Vec::new()),
-        FailureClass::Auth => Ok(token_refused(context, schedule, &failure.message)),
+        FailureClass::Auth => token_refused(context, schedule, &failure.message),
         FailureClass::AccessRemoved => {
             schedule.pause(Pause::AccessRemoved, context.now, &failure.message);
             Ok(Vec::new())
@@ -346,16 +346,22 @@ fn token_refused(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     message: &str,
-) -> Vec<Effect> {
+) -> Result<Vec<Effect>, StoreError> {
     if schedule.refreshing {
-        return Vec::new();
+        return Ok(Vec::new());
+    }
+    let expires_at = context.tx.credentials()?.and_then(|known| known.access_expires_at);
+    if expires_at.is_some_and(|end| end <= context.now) {
+        // It ran out before it was of use, as on a network that lets little through: that says
+        // nothing against the next one.
+        schedule.refusals = 0;
     }
     if schedule.refusals >= RENEWALS_MAX {
         schedule.pause(Pause::AuthRequired, context.now, message);
-        return Vec::new();
+        return Ok(Vec::new());
     }
     schedule.refreshing = true;
-    vec![Effect::RefreshToken]
+    Ok(vec![Effect::RefreshToken])
 }
 
 /// A token refresh or a sign-in has ended.
