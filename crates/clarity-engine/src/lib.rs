@@ -8,10 +8,10 @@
 //! ```text
 //!  app ──write──▶ operation: ready ──frozen, sent──▶ in flight ──named in an answer──▶ ended
 //!                    ▲   │                              │
-//!     parent accepted│   │lane held                     ├─ conflict ──▶ conflicted ─resolved─▶ ended
-//!     lane freed     │   ▼                              ├─ rejected ──▶ failed ─retry/discard▶ ended
-//!                  blocked                              ├─ poison ────▶ set aside ─6 h─▶ ready
-//!                                                       └─ no answer ─▶ ready, same bytes, same id
+//!     parent accepted│   │lane held                     ├ conflict ▶ conflicted ─resolved▶ ended
+//!     lane freed     │   ▼                              ├ rejected ▶ failed ─retry/discard▶ ended
+//!                  blocked                              ├ poison ──▶ set aside ─6 h▶ ready
+//!                                                       └ no answer ▶ ready, same bytes and id
 //! ```
 //!
 //! *Architecture Invariant:* no I/O but through the store's transaction, no clock, no randomness

@@ -251,7 +251,7 @@ impl Schedule {
     }
 
     /// A request succeeded: whatever was in the way is gone, but for what makes the other direction
-    /// fail. That keeps its backoff, so that pulls which succeed do not buy a failing push attempts.
+    /// fail. That keeps its backoff: pulls that succeed buy no attempts for a push that fails.
     pub(crate) fn succeeded(&mut self, direction: Direction, now: LocalTime) {
         self.successes += 1;
         self.refusals = 0;

@@ -4,7 +4,8 @@
 //! when it applies them; both get the same result (promise I9). `current` is the value that the
 //! change meets, `old` is what its writer saw, `new` is what its writer wants.
 //!
-//! Laws, each a property test: a change whose `old` equals its `new` never touches what others wrote;
+//! Laws, each a property test: a change whose `old` equals its `new` never touches what others
+//! wrote;
 //! one whose `old` equals `current` takes effect as written; a scalar change that is already there
 //! changes nothing; `set`, `counter`, `max` and `min` give the same value whichever of two changes
 //! comes first; text merges are symmetric.
@@ -153,7 +154,8 @@ fn set(old: Option<&Value>, new: Option<&Value>, current: Option<&Value>) -> Mer
     Merged { value, effect }
 }
 
-/// The members of a list by their compact JSON: sorted, unique, and cheap to look up in a long list.
+/// The members of a list by their compact JSON: sorted, unique, and cheap to look up in a long
+/// list.
 fn members(list: &[Value]) -> BTreeMap<String, &Value> {
     list.iter().map(|item| (item.to_string(), item)).collect()
 }

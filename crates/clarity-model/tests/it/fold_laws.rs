@@ -128,7 +128,8 @@ proptest! {
         };
         let view = fold_over(&schema, &Told::Live(other.clone()), &[operation]).view;
         let view = view.unwrap_or_default();
-        for (name, value) in other.iter().filter(|(name, _)| !writes.iter().any(|w| w.0 == **name)) {
+        let untouched = |name: &String| !writes.iter().any(|write| write.0 == *name);
+        for (name, value) in other.iter().filter(|(name, _)| untouched(name)) {
             prop_assert_eq!(view.get(name), Some(value));
         }
     }
@@ -161,7 +162,11 @@ proptest! {
 
     // What is stored or sent reads back the same: every value, every name, null apart from absent.
     #[test]
-    fn fields_and_changes_survive_json(fields in fields(), old in maybe(value()), new in maybe(value())) {
+    fn fields_and_changes_survive_json(
+        fields in fields(),
+        old in maybe(value()),
+        new in maybe(value()),
+    ) {
         let text = fields.to_canonical_json();
         let again: Fields = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(&again, &fields);

@@ -97,7 +97,9 @@ proptest! {
         let merged = merge(rule, &old, &new, &current);
         match merged.effect {
             Effect::Unchanged | Effect::Superseded => prop_assert_eq!(merged.value, current),
-            Effect::Applied => prop_assert_eq!(as_members(merged.value.as_ref()), as_members(new.as_ref())),
+            Effect::Applied => {
+                prop_assert_eq!(as_members(merged.value.as_ref()), as_members(new.as_ref()));
+            }
             Effect::Conflict => prop_assert_eq!(merged.value, new),
             Effect::Merged => {
                 prop_assert_ne!(&merged.value, &new);
@@ -204,7 +206,7 @@ proptest! {
     }
 }
 
-// A long list is joined by looking members up, not by comparing each with each: with the latter this
+// A long list is joined by looking members up, not by comparing each with each: with that this
 // test would take hours. The limit of an entity allows lists of this length.
 #[test]
 fn a_long_set_is_cheap() {

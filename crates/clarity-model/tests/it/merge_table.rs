@@ -187,6 +187,17 @@ fn set() {
                 Applied,
             ),
             ("both begin", gone(), list(&["o"]), list(&["t"]), list(&["o", "t"]), Merged),
+        ],
+    );
+}
+
+// `set`: what is no list, no order and no field.
+#[test]
+fn set_at_its_edges() {
+    let list = |items: &[&str]| is(json!(items));
+    check(
+        Rule::Merge(MergeRule::Set),
+        &[
             (
                 "order and doubles do not count",
                 list(&["a"]),

@@ -93,7 +93,7 @@ fn other_texts_are_not_a_schema() {
     }
 }
 
-// A file of a later format is named as that, also when it has keys that this version never heard of.
+// A file of a later format is named as that, also when it has keys that this version never knew.
 #[test]
 fn a_later_format_is_named() {
     let error = Schema::from_json(r#"{"format":2,"lanes":[],"types":[]}"#).unwrap_err();

@@ -22,7 +22,7 @@ fn nested(levels: usize, with: fn(Value) -> Value) -> Value {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    // The size that is named in the error, and thus held against the limit, is that of compact JSON.
+    // The size that is named in the error, and so held against the limit, is that of compact JSON.
     #[test]
     fn the_size_is_that_of_compact_json(mut fields in fields()) {
         fields.put("x", Some(json!("\u{1}".repeat(50_000))));

@@ -54,7 +54,8 @@ fn row() -> impl Strategy<Value = Value> {
 
 fn simple_write() -> impl Strategy<Value = Write> {
     prop_oneof![
-        4 => (0..8_u128, row(), row_state()).prop_map(|(id, row, state)| Write::Put(id, row, state)),
+        4 => (0..8_u128, row(), row_state())
+            .prop_map(|(id, row, state)| Write::Put(id, row, state)),
         3 => (0..8_u128, row()).prop_map(|(id, row)| Write::Insert(id, row)),
         2 => (0..8_u128).prop_map(Write::Remove),
         3 => (0..8_u128, row_state()).prop_map(|(id, state)| Write::SetVersion(id, state)),
