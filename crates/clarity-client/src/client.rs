@@ -57,9 +57,11 @@ impl std::fmt::Debug for Client {
 }
 
 struct Inner {
+    /// Before the worker, so that it is closed first: the connection that writes is then the last
+    /// one, and moves what is in the log into the file.
+    reader: Mutex<Reader>,
     worker: Worker,
     effects: Mutex<Option<Effects>>,
-    reader: Mutex<Reader>,
     engine: Engine,
     path: PathBuf,
 }

@@ -24,6 +24,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const HINTS_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// The longest pause after the stream of hints broke; a stream that lasted so long was a good one.
 const HINTS_PAUSE_MAX: Duration = Duration::from_secs(240);
+/// How long another process that drains is waited for at least: a sync without patience for
+/// failures still waits for one that is just ending.
+const LOCK_PATIENCE_MIN: Duration = Duration::from_secs(5);
 
 /// How a call of [`Client::sync`] ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,7 +85,7 @@ impl Client {
         let mut end = None;
         let watch = async {
             // The sender is kept until the engine has begun; until then nothing can be done.
-            if tokio::time::timeout(patience, begun).await.is_err() {
+            if tokio::time::timeout(patience.max(LOCK_PATIENCE_MIN), begun).await.is_err() {
                 return Err(ClientError::AlreadyDraining);
             }
             // Somebody asks for it now: a wait that an earlier failure left is cut short.
