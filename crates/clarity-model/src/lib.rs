@@ -28,8 +28,8 @@ pub use ids::{
 pub use merge::{Effect, Merged, merge_field};
 pub use outcome::{Outcome, RejectReason, Rejection};
 pub use schema::{
-    Column, EditAgainstDelete, FieldSchema, MergeRule, Policy, Priority, Reference, RollupSchema,
-    Rule, Schema, SchemaError, TypeSchema, Window,
+    Column, EditAgainstDelete, FieldSchema, MergeRule, Policy, Priority, RESERVED_COLUMNS,
+    Reference, RollupSchema, Rule, Schema, SchemaError, TypeSchema, Window,
 };
 pub use text::merge_text;
 pub use time::{LocalTime, ServerTime};

@@ -234,8 +234,8 @@ pub enum SchemaError {
 
 static UNDECLARED: LazyLock<TypeSchema> = LazyLock::new(TypeSchema::default);
 
-/// Column names that the store uses for itself.
-const RESERVED_COLUMNS: [&str; 9] = [
+/// Columns that every entity table has and that a declared field may not take.
+pub const RESERVED_COLUMNS: [&str; 9] = [
     "id",
     "extra",
     "version",

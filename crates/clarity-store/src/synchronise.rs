@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clarity_model::{Column, EntityType, RollupSchema, Schema, TypeSchema};
+use clarity_model::{Column, EntityType, RESERVED_COLUMNS, RollupSchema, Schema, TypeSchema};
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -19,19 +19,6 @@ use crate::value::{ExtraWriter, TextBytes, column_value, json_text, read_column,
 /// How many rows are read before they are written.
 const ROWS_AT_ONCE: usize = 1_000;
 
-/// Columns that every entity table has and a declared field may not take.
-const OWN_COLUMNS: [&str; 9] = [
-    "id",
-    "extra",
-    "version",
-    "seq",
-    "updated_at",
-    "state",
-    "accessed_at",
-    "import_id",
-    "profile_id",
-];
-
 /// Checks that a schema can be laid out, before any file is touched.
 pub(crate) fn check_schema(schema: &Schema) -> Result<(), StoreError> {
     let mut tables = BTreeSet::from(["generic".to_owned()]);
@@ -42,7 +29,7 @@ pub(crate) fn check_schema(schema: &Schema) -> Result<(), StoreError> {
             return fail("its name differs from another only in case, or is reserved".to_owned());
         }
         let columns = declared_columns(declared);
-        let own = columns.iter().find(|column| OWN_COLUMNS.contains(&column.name.as_str()));
+        let own = columns.iter().find(|column| RESERVED_COLUMNS.contains(&column.name.as_str()));
         if let Some(column) = own {
             return fail(format!("the column name \"{}\" is reserved", column.name));
         }
