@@ -45,12 +45,29 @@ pub(crate) fn build(
     suspects: &BTreeSet<Counter>,
     stamp: &SchemaStamp,
 ) -> Result<Option<PushRequest>, StoreError> {
+    let scan = loop {
+        let scan = look_through(context, suspects)?;
+        // What vanished may have hidden the next operation of its lane.
+        if scan.incarnation.is_some() || !scan.vanished {
+            break scan;
+        }
+    };
+    let Some(incarnation) = scan.incarnation else { return Ok(None) };
+    send(context, request, scan.parcels, incarnation, stamp).map(Some)
+}
+
+/// Looks through the queue for what can go.
+fn look_through<'a>(
+    context: &mut Context<'_, '_>,
+    suspects: &'a BTreeSet<Counter>,
+) -> Result<Scan<'a>, StoreError> {
     let mut scan = Scan {
         taken: context.tx.in_flight_keys()?.into_iter().collect(),
         suspects,
         parcels: Vec::new(),
         bytes: 0,
         incarnation: None,
+        vanished: false,
     };
     let (mut after, mut scanned) = (Counter(0), 0);
     'scan: while scanned < SCANNED_OPERATIONS_MAX {
@@ -67,8 +84,7 @@ pub(crate) fn build(
             break;
         }
     }
-    let Some(incarnation) = scan.incarnation else { return Ok(None) };
-    send(context, request, scan.parcels, incarnation, stamp).map(Some)
+    Ok(scan)
 }
 
 /// Builds a request of exactly these operations, frozen before; what was answered meanwhile is
@@ -153,6 +169,8 @@ struct Scan<'a> {
     bytes: usize,
     /// A request speaks for one incarnation.
     incarnation: Option<Incarnation>,
+    /// Whether something ended without being sent.
+    vanished: bool,
 }
 
 impl Scan<'_> {
@@ -177,8 +195,16 @@ impl Scan<'_> {
         };
         let mut parcels = Vec::with_capacity(heads.len());
         for head in &heads {
-            parcels.extend(parcel(context, head)?);
+            match parcel(context, head)? {
+                Next::Goes(parcel) => parcels.push(parcel),
+                Next::Vanished => self.vanished = true,
+                Next::Waits => {}
+            }
             self.taken.insert(head.key.clone());
+        }
+        // An atomic batch goes whole or not at all.
+        if parcels.len() < heads.len() {
+            parcels.clear();
         }
         let bytes: usize = parcels.iter().map(|parcel| parcel.bytes.len()).sum();
         let room = self.parcels.len() + parcels.len() <= limits::PUSH_OPERATIONS_MAX
@@ -225,26 +251,41 @@ fn travels_itself(operation: &QueuedOperation) -> bool {
     operation.carrier.is_none_or(|carrier| carrier == operation.counter)
 }
 
-/// What travels of a lane whose next operation is `head`; nothing when it vanished or must wait.
-fn parcel(
-    context: &mut Context<'_, '_>,
-    head: &QueuedOperation,
-) -> Result<Option<Parcel>, StoreError> {
+/// What becomes of the next operation of a lane.
+enum Next {
+    /// It travels.
+    Goes(Parcel),
+    /// It ended together with those behind it, because nobody ever heard of it.
+    Vanished,
+    /// It must wait.
+    Waits,
+}
+
+impl Next {
+    fn of(parcel: Option<Parcel>) -> Self {
+        parcel.map_or(Self::Waits, Self::Goes)
+    }
+}
+
+/// What travels of a lane whose next operation is `head`.
+fn parcel(context: &mut Context<'_, '_>, head: &QueuedOperation) -> Result<Next, StoreError> {
     if head.first_sent_at.is_some() {
-        return frozen_parcel(context, head.carrier.unwrap_or(head.counter));
+        return frozen_parcel(context, head.carrier.unwrap_or(head.counter)).map(Next::of);
     }
     let lane = context.tx.lane(&head.key)?;
     let lane: Vec<_> = lane.into_iter().filter(|operation| !is_absorbed(operation)).collect();
     if lane.first().is_none_or(|first| first.counter != head.counter) {
-        return Ok(None);
+        return Ok(Next::Waits);
     }
     let run = run_of(context, &lane)?;
     let confirmed = context.tx.confirmed(&head.key)?;
     if vanishes(run, confirmed.as_ref()) {
         vanish(context, run)?;
-        return Ok(None);
+        return Ok(Next::Vanished);
     }
-    let Some(content) = content(context, run, confirmed.as_ref())? else { return Ok(None) };
+    let Some(content) = content(context, run, confirmed.as_ref())? else {
+        return Ok(Next::Waits);
+    };
     let mut carried = Vec::with_capacity(run.len());
     for operation in run {
         // Operations that a resolution has taken over travel with it.
@@ -252,7 +293,7 @@ fn parcel(
         carried.push(operation.counter);
     }
     carried.dedup();
-    wire(context, run, carried, content)
+    wire(context, run, carried, content).map(Next::of)
 }
 
 /// The operations that travel as one: consecutive, never sent, none that others depend on, none of
