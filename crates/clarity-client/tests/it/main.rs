@@ -1,0 +1,8 @@
+//! The SDK as an app uses it, with backends that live in the tests.
+#![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
+
+#[path = "../../examples/shared/backend.rs"]
+mod backend;
+mod client;
+mod examples;
+mod sync;
