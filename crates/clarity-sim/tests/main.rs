@@ -2,4 +2,5 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
 
+mod simulation;
 mod vfs;

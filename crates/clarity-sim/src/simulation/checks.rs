@@ -26,6 +26,8 @@ impl Replica {
     /// None when the server has not told of it.
     pub(crate) fn of(row: StoredEntity, confirmed: Option<ConfirmedEntity>) -> Option<Self> {
         match (confirmed, row.state) {
+            // A delete of what the server never had leaves a stub without a version.
+            (None, RowState::Deleted) if row.version == Version(0) => None,
             (Some(there), _) => {
                 let fields = (!there.deleted).then_some(there.fields);
                 Some(Self { version: there.version, fields })
@@ -261,9 +263,6 @@ pub(crate) fn stuck(model: &Model) -> Option<Counter> {
 }
 
 fn waits_for(model: &Model, held: &[Counter], counter: Counter, waiting: &Waiting) -> bool {
-    if waiting.state != OperationState::Blocked && waiting.batch.is_none() {
-        return false;
-    }
     held.iter().any(|other| {
         let Some(there) = model.queue.get(other) else { return false };
         (there.key == waiting.key && *other < counter)

@@ -45,10 +45,12 @@ fn nothing_is_stuck(world: &World) -> Result<(), Violation> {
             let status = device.status.as_ref();
             let stalled = status.and_then(|status| status.stalled.as_ref());
             return ensure(false, "L1", || {
+                let key = device.model.queue.get(&counter).map(|waiting| &waiting.key);
+                let lane = device.model.queue.iter();
+                let lane: Vec<_> = lane.filter(|(_, one)| Some(&one.key) == key).collect();
                 format!(
-                    "device {}: operation {counter} ({:?}) still waits; stalled: {stalled:?}",
+                    "device {}: operation {counter} still waits; stalled: {stalled:?}; {lane:?}",
                     device.index,
-                    device.model.queue.get(&counter)
                 )
             });
         }

@@ -1,6 +1,7 @@
 //! What must be on a device's disk, kept outside it: moved on only by commits that returned.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use clarity_engine::protocol::model::{Counter, EntityKey, EntityType, FieldChange, Kind, Seq};
 use clarity_store::{
@@ -13,7 +14,7 @@ use serde_json::Value;
 pub(crate) const COUNTER_PREFIX: &str = "counter-";
 
 /// An operation in the queue, as far as it must not change by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) key: EntityKey,
     pub(crate) kind: Kind,
@@ -38,6 +39,28 @@ impl Waiting {
             batch: operation.batch,
             reason: operation.error.as_ref().map(|error| error.code.clone()),
         }
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?} {} {:?}", self.kind, self.key, self.state)?;
+        if self.sent {
+            formatter.write_str(" sent")?;
+        }
+        if let Some(carrier) = self.carrier {
+            write!(formatter, " carried by {carrier}")?;
+        }
+        if let Some(batch) = self.batch {
+            write!(formatter, " batch {batch}")?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(formatter, " {reason}")?;
+        }
+        if !self.parents.is_empty() {
+            write!(formatter, " after {:?}", self.parents)?;
+        }
+        Ok(())
     }
 }
 

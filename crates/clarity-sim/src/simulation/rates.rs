@@ -28,6 +28,8 @@ pub(crate) struct Rates {
     pub(crate) clock_jump: u32,
     pub(crate) stale_form: u32,
     pub(crate) poison: u32,
+    /// Whether devices hold a connection over which the server tells them of changes.
+    pub(crate) has_event_stream: bool,
     /// Longest pause between two acts of a person, in milliseconds.
     pub(crate) pace_ms: i64,
     /// How long an access token lasts, in milliseconds.
@@ -67,6 +69,7 @@ impl Rates {
             clock_jump: draw(40),
             stale_form: draw(400),
             poison: draw(100),
+            has_event_stream: dice.chance(700),
             pace_ms: dice.any_scale(50, 20 * 60_000),
             token_ms: dice.any_scale(60_000, 7 * 24 * 3_600_000),
         }

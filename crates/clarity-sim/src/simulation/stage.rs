@@ -130,6 +130,13 @@ impl Trace {
         self.hash
     }
 
+    /// Shows something that follows from what is noted, and so is not part of the record.
+    pub(crate) fn show(&self, words: impl FnOnce() -> String) {
+        if self.shown {
+            println!("{:>12} {}", "", words());
+        }
+    }
+
     fn note(&mut self, now_ms: i64, words: fmt::Arguments<'_>) {
         self.line.clear();
         // Writing into a string cannot fail.

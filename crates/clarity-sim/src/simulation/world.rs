@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clarity_engine::protocol::model::{Fields, Schema};
 use clarity_engine::protocol::{Failure, FailureClass, Hint};
-use clarity_engine::{Effect, Event, Request, TokenResult, Write, WriteError, Written};
+use clarity_engine::{Effect, Event, Pause, Request, TokenResult, Write, WriteError, Written};
 use clarity_store::RequestId;
 use serde_json::json;
 
@@ -27,6 +27,8 @@ const REQUEST_TIMEOUT_MS: i64 = 60_000;
 /// Most attempts in an hour without success (promise L2).
 const ATTEMPTS_PER_HOUR: usize = clarity_engine::ATTEMPTS_PER_HOUR_MAX;
 const HOUR_MS: i64 = 3_600_000;
+/// Without an event stream a device learns of changes by its timer.
+const PULL_MS: i64 = clarity_engine::PULL_INTERVAL_MS as i64;
 /// Most steps of one world before its faults are healed.
 const STEPS_MAX: u64 = 1_200;
 /// Most steps within one millisecond; more is a loop.
@@ -263,9 +265,14 @@ impl World {
         device: usize,
         events: Vec<Event>,
     ) -> Result<Option<Vec<Result<Written, WriteError>>>, Violation> {
+        let before = self.devices[device].model.queue.clone();
         let Some(stepped) = self.devices[device].step(&mut self.stage, events)? else {
             return Ok(None);
         };
+        let queue = &self.devices[device].model.queue;
+        if *queue != before {
+            self.stage.trace.show(|| format!("queue of device {device}: {queue:?}"));
+        }
         let Stepped { written, effects, access_token, refresh_token } = stepped;
         for effect in effects {
             match effect {
@@ -435,6 +442,9 @@ impl World {
     }
 
     fn hint_others(&mut self, device: usize) {
+        if !self.stage.rates.has_event_stream {
+            return;
+        }
         for other in (0..self.devices.len()).filter(|other| *other != device) {
             if !self.stage.fault(self.stage.rates.lose_hint, "hint_lost") {
                 let delay_ms = self.stage.dice.between(5, 500);
@@ -558,7 +568,15 @@ impl World {
                 self.devices[device].start(&mut self.stage)?;
                 self.step(device, vec![Event::Started])?;
             }
-            self.step(device, vec![Event::Resume])?;
+            let status = self.devices[device].status.as_ref();
+            let stalled = status.and_then(|status| status.stalled.as_ref());
+            if stalled.is_some_and(|stalled| stalled.why == Pause::UserPaused) {
+                self.step(device, vec![Event::Resume])?;
+            }
+            if self.stage.rates.has_event_stream {
+                // A connection that is made anew begins with a hint.
+                self.stage.after(1_000, Happening::Hint { device });
+            }
         }
         Ok(())
     }
@@ -566,6 +584,7 @@ impl World {
     /// Waits as long as promise L1 allows.
     pub(crate) fn wait_out(&mut self) -> Result<(), Violation> {
         let from_ms = self.stage.now_ms.max(self.stage.asked_to_wait_until_ms);
-        self.run_until(from_ms + L1_MS)
+        let by_timer_ms = if self.stage.rates.has_event_stream { 0 } else { PULL_MS };
+        self.run_until(from_ms + by_timer_ms + L1_MS)
     }
 }

@@ -1,0 +1,82 @@
+//! Tests of whole simulated worlds.
+
+use std::num::NonZero;
+
+use clarity_sim::simulation::{Options, Plant, Summary, Templates, run_many};
+
+fn run(first_seed: u64, seeds: u64, plant: Option<Plant>) -> Summary {
+    let options = Options {
+        first_seed,
+        seeds,
+        threads: NonZero::new(2).unwrap(),
+        plant,
+        stop_at_failure: true,
+        repeat_each: 50,
+    };
+    run_many(&options, &|_| true).unwrap()
+}
+
+/// Shows that every promise holds in some hundreds of worlds, that a seed repeats, and that the
+/// faults the worlds are made of are really met.
+#[test]
+fn promises_hold_in_whole_worlds() {
+    let summary = run(1, 300, None);
+    let failed: Vec<_> =
+        summary.failed.iter().map(|report| (report.seed, report.violation.clone())).collect();
+    assert_eq!(failed, []);
+    assert_eq!(summary.repeated, 6);
+    for fault in [
+        "answer_lost",
+        "answer_truncated",
+        "captive_portal",
+        "clock_jump",
+        "device_crash_before_commit",
+        "device_crash_in_transaction",
+        "device_power_loss",
+        "disk_error",
+        "disk_full",
+        "error_after_apply",
+        "partition",
+        "poison_server_error",
+        "operation_refused",
+        "request_duplicated",
+        "request_delayed",
+        "server_crash",
+        "server_crash_in_transaction",
+        "token_answer_lost",
+        "token_expired",
+        "too_many_requests",
+    ] {
+        assert!(summary.faults.of(fault) > 0, "{fault} was never met");
+    }
+}
+
+/// Shows that each planted bug is found, by a promise that it breaks: the alarms ring.
+#[test]
+fn planted_bugs_are_found() {
+    for (plant, clauses) in [
+        (Plant::AcknowledgeBeforeCommit, ["I1", "I1"]),
+        (Plant::DropReceipt, ["I3", "I5"]),
+        (Plant::CursorBeforeRows, ["I6", "I6"]),
+        (Plant::ResendUnderNewId, ["I3", "I5"]),
+        (Plant::AcceptHtml, ["I4", "I5"]),
+        (Plant::PrunePendingRow, ["I2", "I8"]),
+    ] {
+        let summary = run(1, 200, Some(plant));
+        let first = summary.failed.first().unwrap_or_else(|| panic!("{} stays", plant.name()));
+        let clause = first.violation.as_ref().unwrap().clause;
+        assert!(clauses.contains(&clause), "{} was found as {clause}", plant.name());
+    }
+}
+
+/// Shows that the record of a seed is the same whatever ran before it, and differs between seeds.
+#[test]
+fn a_seed_is_one_history() {
+    let templates = Templates::new("one-history").unwrap();
+    let first = templates.run_seed(7, None, false);
+    let other = templates.run_seed(8, None, false);
+    let again = templates.run_seed(7, None, false);
+    assert_eq!(first.trace_hash, again.trace_hash);
+    assert_eq!(first.steps, again.steps);
+    assert_ne!(first.trace_hash, other.trace_hash);
+}
