@@ -1,5 +1,6 @@
 //! The SDK as an app uses it, with backends that live in the tests.
 #![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
+#![allow(clippy::duplicate_mod)] // Each example brings the backend that they share.
 
 #[path = "../../examples/shared/backend.rs"]
 mod backend;

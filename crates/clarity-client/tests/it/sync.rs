@@ -135,7 +135,7 @@ async fn another_process_drains_for_all() {
     let (stop, stopped) = oneshot::channel::<()>();
     let run = drainer.run(Arc::clone(&backend), async { drop(stopped.await) });
     let write = async {
-        while !drainer.status().unwrap().last_pull.is_some() {
+        while drainer.status().unwrap().last_pull.is_none() {
             changes.recv().await.unwrap();
         }
         let refused = writer.sync(backend, Duration::ZERO, |_| {}).await;
