@@ -95,7 +95,7 @@ impl Client {
                 let status = self.status()?;
                 show(&status);
                 if let Some(reason) = ended(&status, &mut failing_since, patience) {
-                    end = Some(SyncReport { end: reason, status });
+                    end = Some(reason);
                     return Ok::<(), ClientError>(());
                 }
                 // Something changes, or time passes for the patience.
@@ -115,7 +115,8 @@ impl Client {
             result
         };
         tokio::try_join!(drain, watch)?;
-        end.ok_or(ClientError::Closed)
+        let end = end.ok_or(ClientError::Closed)?;
+        Ok(SyncReport { end, status: self.status()? })
     }
 
     async fn run_announced<T: Transport>(

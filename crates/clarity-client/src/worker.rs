@@ -163,6 +163,12 @@ fn run(
                 Command::StopDraining(done) => {
                     batch.commit(&mut device, effects, watchers);
                     device.set_role(Role::Write);
+                    if lock.is_some()
+                        && device.handle_as_drain(vec![Event::Stopped], now()).is_err()
+                    {
+                        // Whoever drains next begins with the same.
+                        tracing::warn!("the store could not be told that draining has stopped");
+                    }
                     lock = None;
                     let _ = done.send(());
                 }

@@ -414,16 +414,26 @@ fn is_of_another_account(
     Ok(bound.is_some_and(|account| account != tokens.account_id))
 }
 
+/// The driver has stopped: nothing is on its way any more.
+pub(crate) fn stopped(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
+    context.tx.release_all_in_flight()?;
+    schedule.pull_wanted |= schedule.pull_in_flight();
+    schedule.in_flight.clear();
+    schedule.refreshing = false;
+    context.noted.status = true;
+    Ok(())
+}
+
 /// The driver begins: nothing is on its way any more.
 pub(crate) fn started(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
-    context.tx.release_all_in_flight()?;
-    schedule.in_flight.clear();
-    schedule.refreshing = false;
+    stopped(context, schedule)?;
     schedule.pull_wanted = true;
-    context.noted.status = true;
     // A wait is not made longer by time that passed while nothing ran.
     schedule.tame_clock(context.now);
     let in_suspects = |state: OperationState| state == OperationState::Ready;

@@ -20,6 +20,9 @@ pub enum Event {
     /// The driver begins to drain this store: requests of an earlier life are forgotten, and what
     /// they carried is sent again under the same ids.
     Started,
+    /// The driver has stopped: nothing is on its way any more. Answers that come all the same are
+    /// for nobody; what they were about is sent again under the same ids.
+    Stopped,
     /// An app writes.
     Write(Write),
     /// A request that an [`Effect::Send`] asked for has ended, one way or another.

@@ -162,6 +162,7 @@ impl Engine {
             }
             Event::TokenResult(result) => drive::token_result(context, schedule, result)?,
             Event::Started => drive::started(context, schedule)?,
+            Event::Stopped => drive::stopped(context, schedule)?,
             Event::NetworkChanged { online: true } => {
                 schedule.pauses.remove(&Pause::Offline);
                 schedule.pull_wanted = true;
@@ -180,6 +181,9 @@ impl Engine {
                 }
             }
             Event::Foreground | Event::SyncNow => {
+                if matches!(event, Event::SyncNow) {
+                    poison::retry_now(context)?;
+                }
                 schedule.pull_wanted = true;
                 schedule.refusals = 0;
                 schedule.hurry(now);

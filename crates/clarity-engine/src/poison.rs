@@ -185,6 +185,21 @@ pub(crate) fn wake(
     Ok(())
 }
 
+/// A person asks to synchronise now: what was set aside is due at once. On a network that loses
+/// much, an operation can be set aside although nothing is wrong with it.
+pub(crate) fn retry_now(context: &mut Context<'_, '_>) -> Result<(), StoreError> {
+    if context.tx.queue_counts()?.set_aside == 0 {
+        return Ok(());
+    }
+    let waiting =
+        context.tx.operations_in_state(OperationState::SetAside, Counter(0), WOKEN_AT_ONCE_MAX)?;
+    for operation in waiting {
+        let (attempts, due, error) = (operation.attempts, context.now, operation.error.as_ref());
+        context.tx.note_attempt(operation.counter, attempts, Some(due), error)?;
+    }
+    Ok(())
+}
+
 /// When the next set-aside operation is due.
 pub(crate) fn next_retry(context: &Context<'_, '_>) -> Result<Option<LocalTime>, StoreError> {
     if context.tx.queue_counts()?.set_aside == 0 {

@@ -60,3 +60,24 @@ fn requests_say_what_is_settled() {
     bench.event(clarity_engine::Event::SyncNow);
     assert_eq!(bench.pulls[0].1.settled_below.0, 3);
 }
+
+/// Shows that a driver which stops leaves nothing marked as on its way, that a late answer is for
+/// nobody, and that the next life sends the same bytes.
+#[test]
+fn what_is_on_its_way_when_the_driver_stops_goes_again() {
+    let mut bench = Bench::online();
+    bench.create(&note("n"), json!({}));
+    let push = bench.take_push();
+    bench.stop();
+    assert_eq!(bench.counts(), (1, 0));
+    assert_eq!(bench.status().in_flight, 0);
+    bench.restart();
+    let again = bench.take_push();
+    assert_eq!(again.bytes(), push.bytes());
+    let late = wire::response(vec![wire::applied(push.only())]);
+    bench.finish(push.request, Ok(clarity_engine::Response::Push(late)));
+    assert_eq!(bench.status().waiting, 1, "the answer of an earlier life is ignored");
+    bench.answer(&again, vec![wire::applied(again.only())]);
+    bench.answer_pull(&[]);
+    assert!(bench.is_settled());
+}

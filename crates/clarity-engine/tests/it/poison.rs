@@ -146,6 +146,21 @@ fn a_person_can_retry_what_was_set_aside() {
     assert!(bench.is_settled());
 }
 
+/// Shows that asking for a sync tries everything that was set aside at once, and that what still
+/// fails is set aside again.
+#[test]
+fn a_sync_that_is_asked_for_tries_what_was_set_aside() {
+    let mut bench = with_operations(4);
+    let server = Server { poison: 2, class: FailureClass::Transient, broken: true };
+    serve(&mut bench, server);
+    bench.event(Event::SyncNow);
+    serve(&mut bench, server);
+    assert_eq!(bench.status().set_aside, 1, "still poison");
+    bench.event(Event::SyncNow);
+    serve(&mut bench, Server { broken: false, ..server });
+    assert!(bench.is_settled());
+}
+
 /// Shows that failures without any success in between say nothing about the operations: a server
 /// that is down for a day sets nothing aside.
 #[test]

@@ -113,6 +113,15 @@ impl Bench {
         self.event(Event::Started);
     }
 
+    /// The driver stops in an orderly way.
+    pub(crate) fn stop(&mut self) {
+        let store = self.store.as_mut().unwrap();
+        let mut tx = store.begin().unwrap();
+        let events = vec![Event::Stopped];
+        self.engine.note(&mut tx, events, self.now, &mut self.dice).unwrap();
+        tx.commit().unwrap();
+    }
+
     pub(crate) fn store(&mut self) -> &mut Store {
         self.store.as_mut().unwrap()
     }
