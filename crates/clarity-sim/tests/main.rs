@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
 
+mod sdk;
 mod simulation;
 mod vfs;
