@@ -66,9 +66,18 @@ pub(crate) fn run(place: &Place, arguments: &ImportArguments, output: Output) ->
         "import_id": report.details.import_id,
         "first_operation": before.next(),
         "next_operation": client.newest_operation()?.next(),
+        "peak_memory_bytes": peak_memory_bytes(),
     });
     output.show(&object, || words(&report))?;
     Ok(ExitKind::Done)
+}
+
+/// The most memory that this process ever had, where the system tells.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1_024)
 }
 
 fn words(report: &ImportReport) -> String {

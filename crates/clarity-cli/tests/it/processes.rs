@@ -1,0 +1,57 @@
+//! Several processes on one store.
+
+use std::process::Child;
+
+use crate::support::{Device, Server, ran, real_export};
+
+/// How many processes write while one syncs.
+const WRITERS: usize = 8;
+
+/// Shows that processes that write to a store at the same time while another one syncs it all
+/// succeed, and that every one of their writes arrives once.
+#[test]
+fn writers_beside_a_sync_all_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("server"));
+    let a = Device::signed_in(folder.path(), "a", &server);
+    a.ok(&["import", &real_export()]);
+    let sync = a.command(&["sync"]).spawn().unwrap();
+    let writers: Vec<Child> = (0..WRITERS)
+        .map(|number| {
+            let title = format!("title=\"{number}\"");
+            a.command(&["add", "Note", &title]).spawn().unwrap()
+        })
+        .collect();
+    let mut operations: Vec<u64> = writers
+        .into_iter()
+        .map(|writer| {
+            let ran = ran(writer);
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+            ran.object()["operations"][0].as_u64().unwrap()
+        })
+        .collect();
+    assert_eq!(ran(sync).code, Some(0));
+    operations.sort_unstable();
+    operations.dedup();
+    assert_eq!(operations.len(), WRITERS);
+    a.ok(&["sync"]);
+    let b = Device::signed_in(folder.path(), "b", &server);
+    b.ok(&["sync"]);
+    assert_eq!(b.count("Note"), WRITERS as u64);
+    assert_eq!(b.count("HealthMetric"), 1_862);
+}
+
+/// Shows that two syncs of one store at the same time both end well: one waits for the other.
+#[test]
+fn two_syncs_of_one_store_take_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("server"));
+    let a = Device::signed_in(folder.path(), "a", &server);
+    a.ok(&["import", &real_export()]);
+    let syncs = [a.command(&["sync"]).spawn().unwrap(), a.command(&["sync"]).spawn().unwrap()];
+    for sync in syncs {
+        let ran = ran(sync);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    assert_eq!(a.ok(&["status"])["waiting"], 0);
+}
