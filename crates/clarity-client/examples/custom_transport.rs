@@ -1,6 +1,6 @@
 //! Your own backend behind the SDK: two devices and a server that lives in this process.
 //!
-//! `shared/backend.rs` is the whole server. It keeps the contract of `Transport`: an operation takes
+//! `shared/backend.rs` is the whole server. It keeps `Transport`'s contract: an operation takes
 //! effect at most once, and `Ok` is only ever said for what has really been done.
 
 #[path = "shared/backend.rs"]

@@ -285,7 +285,7 @@ impl<T: Transport> Driver<'_, T> {
         self.client.credentials()
     }
 
-    /// Keeps the stream of hints open. After it broke, a pull looks whether the server is there, and
+    /// Keeps the stream of hints open. After it broke, a pull looks if the server is there, and
     /// the stream is opened again once some request has succeeded: it adds no attempts of its own
     /// while the server is away, and the longer pauses the sooner it breaks again.
     fn listen_for_hints(&mut self) {

@@ -61,7 +61,7 @@ impl Transport for Held {
     }
 }
 
-/// Shows promise L5: a run that is dropped while an answer is on its way loses nothing, and the next
+/// Shows promise L5: a run dropped while an answer is on its way loses nothing, and the next
 /// run gets the same answer again instead of a second effect.
 #[tokio::test]
 async fn a_run_dropped_half_way_loses_nothing() {

@@ -53,7 +53,7 @@ fn an_answer_from_another_life_acknowledges_nothing() {
     assert_eq!(bench.take_push().bytes(), push.bytes());
 }
 
-/// Shows that a copy of a store is found out by its first reused number, takes a new life, and sends
+/// Shows that a copied store is found out by its first reused number, takes a new life, and sends
 /// its own changes under it, each once and in order.
 #[test]
 fn a_copied_store_takes_a_new_life() {
