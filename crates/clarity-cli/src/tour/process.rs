@@ -154,6 +154,17 @@ impl Ended {
         Self { code: output.status.code(), object: object.unwrap_or_default() }
     }
 
+    /// Its error, or where it left the sync.
+    pub(crate) fn summary(&self) -> String {
+        let status = &self.object["status"];
+        match status["waiting"].as_u64() {
+            Some(waiting) => {
+                format!("{waiting} waiting, {} of them set aside", status["set_aside"])
+            }
+            None => self.message().to_owned(),
+        }
+    }
+
     /// The words of its error.
     pub(crate) fn message(&self) -> &str {
         self.object["error"]["message"].as_str().unwrap_or("it said nothing")

@@ -125,7 +125,12 @@ impl Tour {
         for device in [&self.a, &self.b] {
             let ended = device.try_run(&["sync", "--patience", "0"])?;
             if ended.code != Some(5) {
-                bail!("a sync of device {} without a network ended with {:?}", device.name, ended);
+                bail!(
+                    "a sync of device {} without a network ended with {:?}: {}",
+                    device.name,
+                    ended.code,
+                    ended.message()
+                );
             }
         }
         self.show.done("a sync says so and ends with code 5; everything else goes on working");
@@ -346,7 +351,7 @@ impl Tour {
             }
             nothing_to_send =
                 done && ended.iter().all(|ended| ended.object["status"]["waiting"] == 0);
-            last = ended.iter().map(|ended| format!("{}; ", ended.message())).collect();
+            last = ended.iter().map(|ended| format!("{}; ", ended.summary())).collect();
         }
         bail!("the devices did not agree after {ROUNDS_MAX} syncs: {last}")
     }

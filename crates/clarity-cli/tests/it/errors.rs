@@ -22,10 +22,11 @@ fn a_store_that_is_not_ours_is_refused_and_left_alone() {
         connection.execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
     };
     let damaged = |path: &Path| std::fs::write(path, "not a database at all").unwrap();
-    let cases: [(&dyn Fn(&Path), &str); 3] = [
-        (&newer, "newer version"),
-        (&foreign, "another program"),
-        (&damaged, "damaged or is not a database"),
+    type Spoil = fn(&Path);
+    let cases = [
+        (newer as Spoil, "newer version"),
+        (foreign, "another program"),
+        (damaged, "damaged or is not a database"),
     ];
     for (spoil, words) in cases {
         let folder = tempfile::tempdir().unwrap();

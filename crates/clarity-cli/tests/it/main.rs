@@ -1,5 +1,7 @@
 //! Tests of the program `clarity`, on real processes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
 mod device;
 mod errors;
 mod import;
