@@ -2,7 +2,9 @@
 //!
 //! An app reads and writes local entities and never thinks about the network: a write is durable
 //! when the call returns, is seen by every read from then on, and reaches the server and the other
-//! devices when there is a way. `examples/` shows it in pieces that run.
+//! devices when there is a way. `examples/` shows it in pieces that run, each also as a test:
+//! `quick_start`, `custom_transport` (your own backend), `policies` (what merges by itself),
+//! `conflict_inbox` (what waits for a person), `import_health` and `background_run`.
 //!
 //! ```no_run
 //! use clarity_client::{Client, ClientOptions, EntityType, Fields};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use clarity_client::model::{Counter, EntityKey, Kind};
+use clarity_client::engine::store::{Birth, OpenOptions, Store};
+use clarity_client::model::{Counter, EntityKey, Incarnation, Kind, LocalTime, Schema};
 use clarity_client::{
     Client, ClientError, ClientOptions, ErrorKind, Fields, OperationStatus, Write,
 };
@@ -86,6 +87,35 @@ fn sixteen_writers_share_commits_and_lose_nothing() {
     let reader = Client::open(ClientOptions::new(directory.path().join("store.db"))).unwrap();
     assert_eq!(reader.counts().unwrap().values().sum::<u64>(), 400);
     assert_eq!(reader.newest_operation().unwrap(), Counter(400));
+}
+
+/// Shows that writes which wait for the disk at the same time share its next commit, whatever their
+/// number.
+#[test]
+fn waiting_writes_share_a_commit() {
+    let (directory, client) = client();
+    let mut changes = client.watch();
+    let options = OpenOptions::new(directory.path().join("store.db"));
+    let birth = Birth { incarnation: Incarnation(1), now: LocalTime(0) };
+    let schema = std::sync::Arc::new(Schema::shipped().unwrap());
+    let mut other = Store::open(&options, schema, birth).unwrap();
+    let busy = other.begin().unwrap();
+    let create = |n: u32| Write::Create {
+        key: key(&format!("n{n}")),
+        fields: title("a"),
+        parents: Vec::new(),
+    };
+    let writes: Vec<_> = (0..64).map(|n| client.submit(create(n)).unwrap()).collect();
+    drop(busy);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for write in writes {
+        runtime.block_on(write).unwrap();
+    }
+    let mut commits = 0;
+    while changes.try_recv().is_ok() {
+        commits += 1;
+    }
+    assert!(commits <= 2, "the first, and one for all that came while it waited: {commits}");
 }
 
 /// Shows that two clients of one file see each other's writes, and that their operations never

@@ -8,7 +8,7 @@ use clarity_client::SyncEnd;
 use clarity_client::engine::Pause;
 use serde_json::json;
 
-use super::{Device, note};
+use super::{Device, Hub, note};
 
 /// Answers every request on a new port with these bytes, and closes the connection.
 fn impostor(answer: Vec<u8>) -> String {
@@ -47,6 +47,34 @@ fn is_whole(request: &[u8]) -> bool {
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
     let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
     request.len() >= head + 4 + length
+}
+
+/// A line to a server on which every byte of an answer travels alone.
+fn dribbling(server: &str) -> String {
+    let server = server.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = TcpStream::connect(&server).unwrap();
+            client.set_nodelay(true).unwrap();
+            let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || drop(carry(from, to, 4_096)));
+            std::thread::spawn(move || drop(carry(server, client, 1)));
+        }
+    });
+    address
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, at_once: usize) -> std::io::Result<()> {
+    let mut buffer = vec![0; at_once];
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return to.shutdown(std::net::Shutdown::Write);
+        }
+        to.write_all(&buffer[..read])?;
+    }
 }
 
 fn http(head: &str, body: &[u8]) -> Vec<u8> {
@@ -98,6 +126,22 @@ async fn a_broken_answer_acknowledges_nothing() {
     assert_eq!(pause_of(http(OURS, b"")).await, Pause::Backoff);
     assert_eq!(pause_of(b"\x00\x01nonsense".to_vec()).await, Pause::ServerUnreachable);
     assert_eq!(pause_of(Vec::new()).await, Pause::ServerUnreachable);
+}
+
+/// Shows that an answer which trickles in is still an answer, and that hints come through as well.
+#[tokio::test]
+async fn a_slow_line_is_still_a_line() {
+    let hub = Hub::start();
+    let writer = hub.sign_up("anna").await;
+    let slow = Device::new(&dribbling(&hub.address));
+    slow.sign_in("anna").await;
+    writer.create(&note("theirs"), json!({"text": "from afar ".repeat(100)}));
+    writer.sync_all().await;
+    slow.create(&note("mine"), json!({"title": "kept"}));
+    slow.sync_all().await;
+    assert!(slow.field(&note("theirs"), "text").is_some());
+    writer.sync_all().await;
+    assert_eq!(writer.field(&note("mine"), "title"), Some(json!("kept")));
 }
 
 /// Shows promise I15 for answers: one that is larger than any page, also when it was small on the
