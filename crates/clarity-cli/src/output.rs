@@ -149,3 +149,19 @@ pub(crate) fn grouped(number: u64) -> String {
 pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows that numbers and texts are written as a person reads them.
+    #[test]
+    fn numbers_and_texts_are_readable() {
+        let shown: Vec<String> = [0, 999, 1_000, 1_234_567].into_iter().map(grouped).collect();
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(counted(1, "record", "records"), "1 record");
+        assert_eq!(value_text(Some(&json!("a\"b"))), "a\"b");
+        assert_eq!(shortened("a\nb"), "a ⏎ b");
+        assert_eq!(shortened(&"x".repeat(200)).chars().count(), CELL_MAX);
+    }
+}

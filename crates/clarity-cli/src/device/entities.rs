@@ -232,3 +232,20 @@ fn list_types(client: &Client, output: Output) -> CliResult {
     })?;
     Ok(ExitKind::Done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows what a value is taken for: JSON where it is JSON, text otherwise, nothing when empty.
+    #[test]
+    fn values_are_json_or_text() {
+        let parsed = |text: &str| parse_assignment(text).unwrap();
+        assert_eq!(parsed("f=1.50"), ("f".to_owned(), Some(json!(1.5))));
+        assert_eq!(parsed("f=null"), ("f".to_owned(), Some(Value::Null)));
+        assert_eq!(parsed("f=\"1\""), ("f".to_owned(), Some(json!("1"))));
+        assert_eq!(parsed("f=a=b c"), ("f".to_owned(), Some(json!("a=b c"))));
+        assert_eq!(parsed("f="), ("f".to_owned(), None));
+        assert!(parse_assignment("no value").is_err() && parse_assignment("=x").is_err());
+    }
+}

@@ -166,3 +166,40 @@ fn elements(value: &Value) -> BTreeSet<String> {
 fn lines(value: &Value) -> BTreeSet<String> {
     value.as_str().unwrap_or_default().lines().map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn made(base: Value, left: Value, right: Value, rule: Value) -> Made {
+        let field = || "f".to_owned();
+        let sides = BTreeMap::from([("A".to_owned(), left), ("B".to_owned(), right)]);
+        Made {
+            created: Map::from_iter([(field(), base)]),
+            updates: BTreeMap::from([(field(), sides)]),
+            rules: Map::from_iter([(field(), rule)]),
+            ..Made::default()
+        }
+    }
+
+    /// Shows for each rule what must have come of two changes, and that anything else is noticed:
+    /// one side lost, or applied twice.
+    #[test]
+    fn two_changes_must_both_be_there_once() {
+        let counter = made(json!(10), json!(13), json!(12), json!("counter"));
+        assert!(counter.arrived("f", &json!(15)));
+        assert!([13, 12, 18].iter().all(|wrong| !counter.arrived("f", &json!(wrong))));
+        let max = made(json!(4), json!(7), json!(6), json!("max"));
+        assert!(max.arrived("f", &json!(7)) && !max.arrived("f", &json!(6)));
+        let set = made(json!(["a"]), json!(["a", "b"]), json!(["c"]), json!("set"));
+        assert!(set.arrived("f", &json!(["c", "b"])));
+        assert!(!set.arrived("f", &json!(["a", "b", "c"])) && !set.arrived("f", &json!(["b"])));
+        let text = made(json!("1\n2"), json!("one\n2"), json!("1\ntwo"), json!("text"));
+        assert!(text.arrived("f", &json!("one\ntwo")));
+        assert!(!text.arrived("f", &json!("one\n2")) && !text.arrived("f", &json!("one\n2\ntwo")));
+        let value = made(json!(1), json!(2), json!(3), Value::Null);
+        assert!(!value.arrived("f", &json!(2)), "two values cannot both be there");
+    }
+}
