@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clarity_client::engine::{Pause, Stalled};
-use clarity_client::{Client, Flow, Status, SyncEnd, SyncReport};
+use clarity_client::{Client, Status, SyncEnd, SyncReport};
 use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -130,14 +130,18 @@ pub(crate) fn watch(place: &Place, output: Output) -> CliResult {
 /// Prints the status whenever it is another one than before.
 async fn show_changes(client: &Client, output: Output) -> CliResult<()> {
     let mut changes = client.watch();
-    let mut last: Option<(Flow, u64, u64, u64, Option<String>)> = None;
+    let mut last = String::new();
     loop {
         let status = client.status()?;
-        let stalled = status.stalled.as_ref().map(|stalled| stalled.message.clone());
-        let now = (status.flow, status.waiting, status.conflicts, status.failed, stalled);
-        if last.as_ref() != Some(&now) {
-            output.show(&status, || status_lines(&status).replace('\n', "; "))?;
-            last = Some(now);
+        let words = status_lines(&status).replace('\n', "; ");
+        let mut shown = words.clone();
+        if output.is_json() {
+            // A program also hears of changes that were sent before their waiting was seen.
+            shown.push_str(&serde_json::to_string(&status.progress)?);
+        }
+        if shown != last {
+            output.show(&status, || words)?;
+            last = shown;
         }
         if matches!(changes.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
             return Ok(());

@@ -1,6 +1,9 @@
 //! Several processes on one store.
 
-use std::process::Child;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command};
+
+use serde_json::Value;
 
 use crate::support::{Device, Server, ran, real_export};
 
@@ -54,4 +57,41 @@ fn two_syncs_of_one_store_take_turns() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
     assert_eq!(a.ok(&["status"])["waiting"], 0);
+}
+
+/// Shows that a device that watches sends what other processes write and shows what other devices
+/// wrote, without being asked, and ends well on Ctrl-C; and that the server ends well on SIGTERM.
+#[test]
+#[cfg(unix)]
+fn a_device_that_watches_stays_in_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("server"));
+    let a = Device::signed_in(folder.path(), "a", &server);
+    let b = Device::signed_in(folder.path(), "b", &server);
+    b.ok(&["add", "Note", "--id", "n", "title=Tea"]);
+    b.ok(&["sync"]);
+    let mut watching = a.command(&["watch"]).spawn().unwrap();
+    let mut shown = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut wait_until = |what: &dyn Fn(&Value) -> bool| {
+        let status =
+            shown.find(|line| what(&serde_json::from_str(line.as_ref().unwrap()).unwrap()));
+        assert!(status.is_some(), "the watch ended");
+    };
+    wait_until(&|status| status["flow"] == "synced");
+    assert_eq!(a.count("Note"), 1);
+    a.ok(&["edit", "Note/n", "title=Coffee"]);
+    wait_until(&|status| status["waiting"] == 0 && status["progress"]["pushed"] == 1);
+    interrupt("-INT", watching.id());
+    assert_eq!(watching.wait().unwrap().code(), Some(0));
+    b.ok(&["sync"]);
+    assert_eq!(b.ok(&["show", "Note/n"])["fields"]["title"], "Coffee");
+    let mut server = server;
+    interrupt("-TERM", server.id());
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[cfg(unix)]
+fn interrupt(signal: &str, process: u32) {
+    let sent = Command::new("kill").arg(signal).arg(process.to_string()).status().unwrap();
+    assert!(sent.success());
 }

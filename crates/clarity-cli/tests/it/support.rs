@@ -126,7 +126,17 @@ impl Server {
         Self { child, address: told["listening"].as_str().unwrap().to_owned() }
     }
 
+    /// Ends it without a warning.
     pub(crate) fn stop(self) {}
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end: its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
 }
 
 impl Drop for Server {
