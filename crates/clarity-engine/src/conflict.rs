@@ -275,11 +275,7 @@ pub(crate) fn resolve(
     keep_losers(context, &shown, local.as_ref(), server.as_ref(), wanted.as_ref())?;
     let counter = queue_resolution(context, &key, &lane, server.as_ref(), wanted)?;
     take_over(context, &lane, counter)?;
-    for batch in lane.iter().filter_map(|operation| operation.batch) {
-        for mate in context.tx.operations_of_batch(batch)? {
-            lane::unblock(context, &mate.key)?;
-        }
-    }
+    lane::unblock_batches(context, &key)?;
     context.tx.remove_conflict(conflict.0)?;
     context.tx.add_metric("conflicts_resolved", 1)?;
     view::refold(context, &key)?;

@@ -306,6 +306,11 @@ fn failed(
         }
         FailureClass::TooLarge | FailureClass::BadRequest if in_flight.push => {
             poison::refused(context, schedule, &carriers, failure)?;
+            // Halving finds one bad operation in a few requests. A server that refuses whatever it
+            // is sent must not be asked a thousand times in a row (promise L2).
+            if schedule.refused_too_often(context.now) {
+                note_failure(context, schedule, Some(direction), failure);
+            }
             Ok(Vec::new())
         }
         FailureClass::Transient | FailureClass::Unreachable if in_flight.push => {

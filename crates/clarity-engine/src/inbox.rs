@@ -1,7 +1,5 @@
 //! Failed operations: retry, discard, and the rollback of what was not sent.
 
-use std::collections::BTreeMap;
-
 use clarity_model::{Counter, EntityKey, Kind};
 use clarity_store::{Ended, EndedAs, NewOperation, OperationState, QueuedOperation};
 
@@ -52,14 +50,14 @@ pub(crate) fn retry(
     let operation = failed(context, counter)?;
     let members = together(context, &operation)?;
     let mut operations = Vec::new();
-    let mut batches = BTreeMap::new();
+    let mut batch = RenewedBatch { from: operation.batch, to: None };
     for member in members {
         if member.state == OperationState::SetAside {
             context.tx.set_operation_state(member.counter, OperationState::Ready)?;
             lane::unblock(context, &member.key)?;
             operations.push(member.counter);
         } else if let Some(first) = earliest_together(context, &member)? {
-            operations.extend(renew(context, &first, &mut batches)?);
+            operations.extend(renew(context, &first, &mut batch)?);
         }
     }
     context.noted.status = true;
@@ -83,12 +81,25 @@ fn earliest_together(
     Ok(first)
 }
 
+/// The atomic batch that is tried again gets a new number. Another batch that has a member behind it
+/// keeps its own: its other members are not renewed.
+struct RenewedBatch {
+    from: Option<Counter>,
+    to: Option<Counter>,
+}
+
+impl RenewedBatch {
+    fn of(&mut self, batch: Counter, next: Counter) -> Counter {
+        if self.from == Some(batch) { *self.to.get_or_insert(next) } else { batch }
+    }
+}
+
 /// Gives the operations of a lane, from a given one on, new numbers in the same order, so that the
 /// renewed operation keeps its place.
-pub(crate) fn renew(
+fn renew(
     context: &mut Context<'_, '_>,
     first: &QueuedOperation,
-    batches: &mut BTreeMap<Counter, Counter>,
+    renewed_batch: &mut RenewedBatch,
 ) -> Result<Vec<Counter>, WriteError> {
     let lane = context.tx.lane(&first.key)?;
     let row = context.tx.entity(&first.key)?;
@@ -99,9 +110,10 @@ pub(crate) fn renew(
         if operation.state == OperationState::InFlight {
             return Err(WriteError::AlreadySent(operation.counter));
         }
-        renewed.push(renew_one(context, operation, batches)?);
+        renewed.push(renew_one(context, operation, renewed_batch)?);
     }
     lane::unblock(context, &first.key)?;
+    lane::unblock_batches(context, &first.key)?;
     view::refold(context, &first.key)?;
     Ok(renewed)
 }
@@ -109,10 +121,10 @@ pub(crate) fn renew(
 fn renew_one(
     context: &mut Context<'_, '_>,
     operation: QueuedOperation,
-    batches: &mut BTreeMap<Counter, Counter>,
+    renewed_batch: &mut RenewedBatch,
 ) -> Result<Counter, WriteError> {
     let next = context.tx.next_counter()?;
-    let batch = operation.batch.map(|batch| *batches.entry(batch).or_insert(next));
+    let batch = operation.batch.map(|batch| renewed_batch.of(batch, next));
     let parents = context.tx.parents(operation.counter)?;
     let children = context.tx.children(operation.counter)?;
     let counter = context.tx.insert_operation(&NewOperation {

@@ -38,6 +38,19 @@ pub(crate) fn unblock(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<
     Ok(())
 }
 
+/// Lets the atomic batches go that have a member in a lane, where it was what held them.
+pub(crate) fn unblock_batches(
+    context: &mut Context<'_, '_>,
+    key: &EntityKey,
+) -> Result<(), StoreError> {
+    for batch in context.tx.lane(key)?.into_iter().filter_map(|operation| operation.batch) {
+        for mate in context.tx.operations_of_batch(batch)? {
+            unblock(context, &mate.key)?;
+        }
+    }
+    Ok(())
+}
+
 /// Frees one operation; a member of an atomic batch only when all members can go. Returns whether
 /// it is free.
 fn unblock_one(

@@ -68,6 +68,7 @@ fn look_through<'a>(
         bytes: 0,
         incarnation: None,
         vanished: false,
+        held_batches: BTreeSet::new(),
     };
     let (mut after, mut scanned) = (Counter(0), 0);
     'scan: while scanned < SCANNED_OPERATIONS_MAX {
@@ -171,6 +172,8 @@ struct Scan<'a> {
     incarnation: Option<Incarnation>,
     /// Whether something ended without being sent.
     vanished: bool,
+    /// Atomic batches of which some member cannot go yet.
+    held_batches: BTreeSet<Counter>,
 }
 
 impl Scan<'_> {
@@ -189,10 +192,17 @@ impl Scan<'_> {
             self.taken.insert(operation.key);
             return Ok(true);
         }
+        // What is carried by another travels as that one does.
+        let operation = if carrier != operation.counter && operation.first_sent_at.is_some() {
+            context.tx.operation(carrier)?.unwrap_or(operation)
+        } else {
+            operation
+        };
         let heads = match operation.batch {
             Some(batch) => self.batch_heads(context, batch)?,
             None => vec![operation.clone()],
         };
+        self.taken.insert(operation.key.clone());
         let mut parcels = Vec::with_capacity(heads.len());
         for head in &heads {
             match parcel(context, head)? {
@@ -220,13 +230,16 @@ impl Scan<'_> {
         Ok(self.parcels.len() < limits::PUSH_OPERATIONS_MAX && self.bytes < limits::PUSH_BYTES_MAX)
     }
 
-    /// The members of an atomic batch, if each of them is next in its lane; otherwise none, and
-    /// their lanes wait.
+    /// The members of an atomic batch, if each of them is next in its lane; otherwise none. What
+    /// comes before them in their lanes can go all the same.
     fn batch_heads(
         &mut self,
         context: &Context<'_, '_>,
         batch: Counter,
     ) -> Result<Vec<QueuedOperation>, StoreError> {
+        if self.held_batches.contains(&batch) {
+            return Ok(Vec::new());
+        }
         let members = context.tx.operations_of_batch(batch)?;
         let members: Vec<_> = members.into_iter().filter(travels_itself).collect();
         let mut free = true;
@@ -240,7 +253,7 @@ impl Scan<'_> {
         if free {
             return Ok(members);
         }
-        self.taken.extend(members.into_iter().map(|member| member.key));
+        self.held_batches.insert(batch);
         Ok(Vec::new())
     }
 }

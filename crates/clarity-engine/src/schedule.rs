@@ -278,6 +278,13 @@ impl Schedule {
         self.pauses.retain(|pause, _| pause.holds());
     }
 
+    /// Counts a refusal of what a request carried; says whether there were so many without a success
+    /// in between that the next request should wait.
+    pub(crate) fn refused_too_often(&mut self, now: LocalTime) -> bool {
+        self.attempts.push(now);
+        self.attempts.len() > HURRIED_ATTEMPTS_MAX
+    }
+
     /// Whether an attempt must wait for the end of what is on its way.
     pub(crate) fn is_probing(&self) -> bool {
         if self.other_works && self.failing == Some(Direction::Pull) {

@@ -179,6 +179,30 @@ fn a_server_that_is_down_sets_nothing_aside() {
     assert!(bench.is_settled());
 }
 
+/// Shows promise L2 where a server refuses to read anything at all: it is not asked a thousand times
+/// in a row, and as soon as it reads again, what was not refused arrives.
+#[test]
+fn a_server_that_refuses_everything_is_not_asked_without_end() {
+    let mut bench = with_operations(1_000);
+    let begin = bench.now;
+    let mut refused = 0;
+    while bench.now.since_ms(begin) < HOUR_MS {
+        if let Some(push) = bench.pushes.pop() {
+            refused += 1;
+            bench.fail(push.request, FailureClass::BadRequest);
+        } else if bench.pulls.is_empty() {
+            bench.wake();
+        } else {
+            bench.answer_pull(&[]);
+        }
+    }
+    assert!(refused <= clarity_engine::ATTEMPTS_PER_HOUR_MAX, "{refused}");
+    let before = bench.status();
+    serve(&mut bench, Server { poison: 0, class: FailureClass::Transient, broken: false });
+    let after = bench.status();
+    assert_eq!((after.waiting, after.failed), (0, before.failed));
+}
+
 /// Shows that halving never cuts an atomic batch: it is set aside and rejected as one.
 #[test]
 fn halving_does_not_cut_an_atomic_batch() {
