@@ -23,7 +23,12 @@ Exit codes:
   10  the server cannot listen where it was told to
 
 An error is one sentence on stderr, with --json also an object on stdout:
-  {\"error\":{\"kind\":\"...\",\"message\":\"...\"}}";
+  {\"error\":{\"kind\":\"...\",\"message\":\"...\"}}
+
+Environment:
+  CLARITY_STORE            folder of the device's store, where --store is not given
+  CLARITY_PASSWORD         password for sign-up and login
+  CLARITY_STORE_BYTES_MAX  most bytes that the device's store may take";
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
