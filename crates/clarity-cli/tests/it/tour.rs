@@ -68,6 +68,8 @@ fn the_tour_succeeds_and_its_alarms_ring() {
         assert_eq!(ran.object()[figure], wanted, "{file}: {ran:?}");
     };
     let pop = |lines: &mut Vec<String>| drop(lines.pop());
+    // A receipt of an imported sample, which no other operation ends with.
+    let forget = |lines: &mut Vec<String>| lines.retain(|line| !line.contains("\"counter\":1000,"));
     let twice = |lines: &mut Vec<String>| lines.push(lines[0].clone());
     let other_id = |lines: &mut Vec<String>| {
         let sample = lines.iter().find(|line| line.contains("\"HealthMetric\"")).unwrap();
@@ -91,7 +93,7 @@ fn the_tour_succeeds_and_its_alarms_ring() {
     };
     alarm("replica-b.jsonl", &pop, "replicas_equal", json!(false));
     alarm("replica-a.jsonl", &twice, "doubled", json!(1));
-    alarm("server-receipts.jsonl", &pop, "lost", json!(1));
+    alarm("server-receipts.jsonl", &forget, "lost", json!(1));
     alarm("server-entities.jsonl", &raised, "doubled", json!(1));
     alarm("server-entities.jsonl", &untrue, "lost", json!(1));
     alarm("server-entities.jsonl", &other_id, "replicas_equal", json!(false));
