@@ -10,7 +10,7 @@
 //!                    ▲   │                              │
 //!     parent accepted│   │lane held                     ├ conflict ▶ conflicted ─resolved▶ ended
 //!     lane freed     │   ▼                              ├ rejected ▶ failed ─retry/discard▶ ended
-//!                  blocked                              ├ poison ──▶ set aside ─6 h▶ ready
+//!                  blocked                              ├ poison ──▶ set aside ─timer▶ ready
 //!                                                       └ no answer ▶ ready, same bytes and id
 //! ```
 //!
@@ -53,7 +53,7 @@ pub use history::HISTORY_KEPT_MS;
 pub use schedule::{
     ATTEMPTS_PER_HOUR_MAX, BACKOFF_BASE_MS, BACKOFF_CAP_MS, BACKOFF_EARLY_CAP_MS, BACKOFF_EARLY_MS,
     PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,
-    SET_ASIDE_RETRY_MS, WhoActs,
+    SET_ASIDE_FIRST_RETRY_MS, SET_ASIDE_RETRY_MS, WhoActs,
 };
 pub use status::{Attention, Flow, Progress, Stalled, Status};
 

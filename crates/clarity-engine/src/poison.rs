@@ -2,8 +2,8 @@
 //! (promise L4).
 //!
 //! A request that fails while others succeed is halved until the operation stands alone. Alone it
-//! may fail three times; then it is set aside with its lane, and tried again every six hours.
-//! Failures without a success in between say nothing about the operations: the server is down.
+//! may fail three times; then it is set aside with its lane, and tried again after a minute, then
+//! after four times as long each time, up to every six hours. Failures without a success in between say nothing about the operations: the server is down.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,10 @@ use clarity_store::{OperationError, OperationState, RequestId, StoreError};
 
 use crate::context::Context;
 use crate::drive::first_suspicion;
-use crate::schedule::{SET_ASIDE_FAILURES, SET_ASIDE_RETRY_MS, Schedule, Suspect, Suspicion};
+use crate::schedule::{
+    BACKOFF_CAP_MS, SET_ASIDE_FAILURES, SET_ASIDE_FIRST_RETRY_MS, SET_ASIDE_RETRY_MS, Schedule,
+    Suspect, Suspicion,
+};
 use crate::{lane, settle};
 
 /// The operations that a request carried, as they were on the wire, in order.
@@ -130,9 +133,11 @@ fn set_aside(
         message: failure.message.clone(),
         at: context.now,
     };
-    let retry_at = Some(context.now.plus_ms(SET_ASIDE_RETRY_MS));
     for carrier in carriers {
         let Some(operation) = context.tx.operation(*carrier)? else { continue };
+        // One that was set aside before has its failures counted on.
+        let failures = failures.max(operation.attempts.saturating_add(1));
+        let retry_at = Some(context.now.plus_ms(set_aside_for(failures, failure.class)));
         for counter in context.tx.carried_by(*carrier)? {
             context.tx.note_attempt(counter, failures, retry_at, Some(&error))?;
             context.tx.set_operation_state(counter, OperationState::SetAside)?;
@@ -143,6 +148,20 @@ fn set_aside(
     context.tx.add_metric("operations_set_aside", 1)?;
     context.noted.status = true;
     Ok(())
+}
+
+/// How long an operation with this many failures of its own is set aside, in milliseconds.
+///
+/// On a network that loses much, an operation with which nothing is wrong can be set aside by
+/// chance. So the first waits are short, and where no answer came, which says little about the
+/// operation, no wait is longer than promise L1 allows.
+fn set_aside_for(failures: u32, class: FailureClass) -> i64 {
+    let rounds = failures.saturating_sub(SET_ASIDE_FAILURES).min(16);
+    let longest = match class {
+        FailureClass::Unreachable => i64::try_from(BACKOFF_CAP_MS).unwrap_or(i64::MAX),
+        _ => SET_ASIDE_RETRY_MS,
+    };
+    SET_ASIDE_FIRST_RETRY_MS.saturating_mul(4_i64.saturating_pow(rounds)).min(longest)
 }
 
 /// How many set-aside operations one look takes up again.

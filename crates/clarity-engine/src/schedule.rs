@@ -40,8 +40,11 @@ const HURRIED_ATTEMPTS_MAX: usize = 30;
 const EARLY_FAILURES_MAX: u32 = 24;
 /// Most requests in flight at once.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 3;
-/// How often an operation that was set aside is tried again, in milliseconds: 6 hours.
+/// The longest wait of an operation that was set aside, in milliseconds: 6 hours.
 pub const SET_ASIDE_RETRY_MS: i64 = 6 * 60 * 60 * 1_000;
+/// How soon an operation that was set aside is tried again the first time, in milliseconds; each
+/// further time waits four times as long, up to [`SET_ASIDE_RETRY_MS`].
+pub const SET_ASIDE_FIRST_RETRY_MS: i64 = 60 * 1_000;
 /// After how many failures of its own, while others succeed, a single operation is set aside.
 pub const SET_ASIDE_FAILURES: u32 = 3;
 

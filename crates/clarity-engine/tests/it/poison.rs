@@ -3,7 +3,7 @@
 use clarity_engine::protocol::FailureClass;
 use clarity_engine::protocol::model::Counter;
 use clarity_engine::store::OperationState;
-use clarity_engine::{Event, SET_ASIDE_RETRY_MS, Write};
+use clarity_engine::{Event, SET_ASIDE_FIRST_RETRY_MS, SET_ASIDE_RETRY_MS, Write};
 use serde_json::json;
 
 use crate::support::wire::{self, Push};
@@ -89,10 +89,11 @@ fn an_unreadable_operation_is_rejected_alone() {
     }
 }
 
-/// Shows that an operation that was set aside stops its lane only, is tried alone every 6 hours,
-/// also over a restart, and goes with the same bytes when the server can take it.
+/// Shows that an operation that was set aside stops its lane only, is tried alone after a minute,
+/// then ever more rarely up to every 6 hours, also over a restart, and goes with the same bytes
+/// when the server can take it.
 #[test]
-fn what_was_set_aside_is_tried_every_six_hours() {
+fn what_was_set_aside_is_tried_ever_more_rarely() {
     let mut bench = with_operations(4);
     let server = Server { poison: 2, class: FailureClass::Transient, broken: true };
     serve(&mut bench, server);
@@ -102,7 +103,7 @@ fn what_was_set_aside_is_tried_every_six_hours() {
     let operation = bench.operation(Counter(2)).unwrap();
     assert_eq!(operation.attempts, clarity_engine::SET_ASIDE_FAILURES);
     let due = operation.next_attempt_at.unwrap();
-    assert_eq!(due.since_ms(operation.last_attempt_at.unwrap()), SET_ASIDE_RETRY_MS);
+    assert_eq!(due.since_ms(operation.last_attempt_at.unwrap()), SET_ASIDE_FIRST_RETRY_MS);
 
     bench.restart();
     serve(&mut bench, server);
@@ -114,6 +115,18 @@ fn what_was_set_aside_is_tried_every_six_hours() {
     assert!(!tries.is_empty() && tries.iter().all(|push| push.counters() == [2]), "tried alone");
     assert_eq!(tries[0].bytes()[0].as_bytes(), frozen);
     assert_eq!(bench.status().set_aside, 1, "still poison");
+
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        let operation = bench.operation(Counter(2)).unwrap();
+        let due = operation.next_attempt_at.unwrap();
+        waits.push(due.since_ms(operation.last_attempt_at.unwrap()));
+        bench.now = due;
+        bench.event(Event::Timer);
+        serve(&mut bench, server);
+    }
+    assert_eq!(waits[0], 4 * SET_ASIDE_FIRST_RETRY_MS);
+    assert!(waits.is_sorted() && waits[5] == SET_ASIDE_RETRY_MS, "{waits:?}");
 
     bench.now = bench.now.plus_ms(SET_ASIDE_RETRY_MS);
     bench.event(Event::Timer);
