@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use clarity_model::{
-    Counter, Effect, EntityKey, FieldChange, Fields, Fold, Kind, LocalTime, ServerTime, Version,
+    Counter, Effect, EntityKey, FieldChange, Fields, Fold, Kind, LocalTime, ServerTime, TypeSchema,
+    Version,
 };
 use clarity_store::{
     ConfirmedEntity, ConflictRecord, Ended, EndedAs, NewOperation, OperationState, QueuedOperation,
@@ -174,7 +175,9 @@ pub(crate) fn update(
     }
     let before = context.tx.conflict_of(key)?;
     let local_version = before.and_then(info).map_or(version_before, |before| before.local_version);
-    let detail = describe(lane, first, confirmed, folded, local_version);
+    let schema = context.type_schema(key);
+    let server = server_side(&schema, confirmed, lane, |other| other.counter < first.counter);
+    let detail = describe(lane, first, confirmed, server.as_ref(), folded, local_version);
     let detail = serde_json::to_value(detail).unwrap_or_default();
     context.tx.put_conflict(key, first.counter, context.now, &detail)?;
     context.tx.set_operation_state(first.counter, OperationState::Conflicted)?;
@@ -183,16 +186,33 @@ pub(crate) fn update(
     Ok(())
 }
 
+/// The other side of a conflict: what the server told. Of an entity that it has not told of, it is
+/// what these operations of the lane make, which are there or on their way.
+fn server_side(
+    schema: &TypeSchema,
+    confirmed: Option<&ConfirmedEntity>,
+    lane: &[QueuedOperation],
+    counts: impl Fn(&QueuedOperation) -> bool,
+) -> Option<Fields> {
+    match confirmed {
+        Some(there) => (!there.deleted).then(|| there.fields.clone()),
+        None => {
+            let made: Vec<_> = lane.iter().filter(|one| counts(one)).cloned().collect();
+            view::fold_lane(schema, None, &made, None).view
+        }
+    }
+}
+
 fn describe(
     lane: &[QueuedOperation],
     first: &QueuedOperation,
     confirmed: Option<&ConfirmedEntity>,
+    server: Option<&Fields>,
     folded: &Fold,
     local_version: Version,
 ) -> Detail {
-    let server = confirmed.filter(|confirmed| !confirmed.deleted).map(|there| &there.fields);
     let deleted_by = match (server, &folded.view) {
-        (None, Some(_)) => Some(DeletedBy::Server),
+        (None, Some(_)) if confirmed.is_some() => Some(DeletedBy::Server),
         (Some(_), None) => Some(DeletedBy::ThisDevice),
         _ => None,
     };
@@ -256,7 +276,7 @@ pub(crate) fn resolve(
     resolution: Resolution,
 ) -> Result<Written, WriteError> {
     let record = context.tx.conflict(conflict.0)?.ok_or(WriteError::NoSuchConflict)?;
-    let key = record.key.clone();
+    let (key, first) = (record.key.clone(), record.counter);
     let shown = info(record).ok_or(WriteError::NoSuchConflict)?;
     let row = context.tx.entity(&key)?;
     let lane = context.tx.lane(&key)?;
@@ -270,10 +290,16 @@ pub(crate) fn resolve(
     }
     let schema = context.type_schema(&key);
     let local = view::fold_lane(&schema, confirmed.as_ref(), &lane, row.as_ref()).view;
-    let server = confirmed.filter(|there| !there.deleted).map(|there| there.fields);
+    let confirmed = confirmed.as_ref();
+    let server = server_side(&schema, confirmed, &lane, |other| other.counter < first);
     let wanted = chosen(&shown, local.as_ref(), server.as_ref(), resolution)?;
     keep_losers(context, &shown, local.as_ref(), server.as_ref(), wanted.as_ref())?;
-    let counter = queue_resolution(context, &key, &lane, server.as_ref(), wanted)?;
+    // What was sent stays as it is; all else of the lane is taken over.
+    let is_sent = |other: &QueuedOperation| {
+        other.first_sent_at.is_some() && other.state != OperationState::Conflicted
+    };
+    let there = server_side(&schema, confirmed, &lane, is_sent);
+    let counter = queue_resolution(context, &key, &lane, there.as_ref(), wanted)?;
     take_over(context, &lane, counter)?;
     lane::unblock_batches(context, &key)?;
     context.tx.remove_conflict(conflict.0)?;
