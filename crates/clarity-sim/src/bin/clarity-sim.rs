@@ -81,7 +81,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let done = AtomicU64::new(0);
     let summary = run_many(&options, &|_| {
         let done = done.fetch_add(1, Ordering::SeqCst) + 1;
-        if done % 500 == 0 {
+        if done.is_multiple_of(500) {
             let seconds = started.elapsed().as_secs_f64();
             eprintln!("{done} seeds, {:.0} a second", done as f64 / seconds);
         }

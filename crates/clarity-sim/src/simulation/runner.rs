@@ -110,7 +110,7 @@ fn work(
         }
         let seed = options.first_seed.wrapping_add(position);
         let mut report = templates.run_seed(seed, options.plant, false);
-        let repeats = options.repeat_each > 0 && seed % options.repeat_each == 0;
+        let repeats = options.repeat_each > 0 && seed.is_multiple_of(options.repeat_each);
         if repeats && report.violation.is_none() {
             let again = templates.run_seed(seed, options.plant, false);
             if again.trace_hash != report.trace_hash {

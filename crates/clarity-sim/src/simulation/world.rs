@@ -502,7 +502,7 @@ impl World {
             Delivery::Reply(reply) => {
                 // An answer that came too late or twice still reaches the engine.
                 let push = reply.read(CallKind::Push);
-                if matches!(push, Ok(_)) { push } else { reply.read(CallKind::Pull) }
+                if push.is_ok() { push } else { reply.read(CallKind::Pull) }
             }
         };
         let words = result.as_ref().err().map(|failure| failure.message.clone());
@@ -585,6 +585,12 @@ impl World {
     pub(crate) fn wait_out(&mut self) -> Result<(), Violation> {
         let from_ms = self.stage.now_ms.max(self.stage.asked_to_wait_until_ms);
         let by_timer_ms = if self.stage.rates.has_event_stream { 0 } else { PULL_MS };
-        self.run_until(from_ms + by_timer_ms + L1_MS)
+        self.run_until(from_ms + by_timer_ms + L1_MS)?;
+        // What a timer began in the last moment may end.
+        let is_busy = |device: &Device| !device.in_flight.is_empty() || device.refreshing;
+        if self.devices.iter().any(is_busy) {
+            self.run_until(self.stage.now_ms + 2 * REQUEST_TIMEOUT_MS)?;
+        }
+        Ok(())
     }
 }
