@@ -81,8 +81,8 @@ fn earliest_together(
     Ok(first)
 }
 
-/// The atomic batch that is tried again gets a new number. Another batch that has a member behind it
-/// keeps its own: its other members are not renewed.
+/// The atomic batch that is tried again gets a new number. Another batch that has a member behind
+/// it keeps its own: its other members are not renewed.
 struct RenewedBatch {
     from: Option<Counter>,
     to: Option<Counter>,
