@@ -3,7 +3,8 @@
 //!
 //! A request that fails while others succeed is halved until the operation stands alone. Alone it
 //! may fail three times; then it is set aside with its lane, and tried again after a minute, then
-//! after four times as long each time, up to every six hours. Failures without a success in between say nothing about the operations: the server is down.
+//! after four times as long each time, up to every six hours. Failures without a success in between
+//! say nothing about the operations: the server is down.
 
 use std::collections::BTreeMap;
 

@@ -281,8 +281,8 @@ impl Schedule {
         self.pauses.retain(|pause, _| pause.holds());
     }
 
-    /// Counts a refusal of what a request carried; says whether there were so many without a success
-    /// in between that the next request should wait.
+    /// Counts a refusal of what a request carried; says whether there were so many without a
+    /// success in between that the next request should wait.
     pub(crate) fn refused_too_often(&mut self, now: LocalTime) -> bool {
         self.attempts.push(now);
         self.attempts.len() > HURRIED_ATTEMPTS_MAX

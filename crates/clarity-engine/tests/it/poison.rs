@@ -192,8 +192,8 @@ fn a_server_that_is_down_sets_nothing_aside() {
     assert!(bench.is_settled());
 }
 
-/// Shows promise L2 where a server refuses to read anything at all: it is not asked a thousand times
-/// in a row, and as soon as it reads again, what was not refused arrives.
+/// Shows promise L2 where a server refuses to read anything at all: it is not asked a thousand
+/// times in a row, and as soon as it reads again, what was not refused arrives.
 #[test]
 fn a_server_that_refuses_everything_is_not_asked_without_end() {
     let mut bench = with_operations(1_000);
