@@ -301,7 +301,7 @@ pub(crate) fn resolve(
     let there = server_side(&schema, confirmed, &lane, is_sent);
     let counter = queue_resolution(context, &key, &lane, there.as_ref(), wanted)?;
     take_over(context, &lane, counter)?;
-    lane::unblock_batches(context, &key)?;
+    lane::unblock_batches(context, &lane)?;
     context.tx.remove_conflict(conflict.0)?;
     context.tx.add_metric("conflicts_resolved", 1)?;
     view::refold(context, &key)?;
@@ -373,12 +373,16 @@ fn queue_resolution(
         (_, None) => Kind::Delete,
     };
     let changes = differences(server, wanted.as_ref());
-    // It stands in for what it takes over: in that one's atomic batch, behind its parents.
+    // It stands in for what it takes over: in that one's atomic batch, behind its parents. What
+    // others depend on must not wait for a batch, which may be waiting for those others.
     let taken_over = || lane.iter().filter(|operation| operation.first_sent_at.is_none());
-    let batch = taken_over().find_map(|operation| operation.batch);
+    let mut batch = taken_over().find_map(|operation| operation.batch);
     let mut parents = Vec::new();
     for operation in taken_over() {
         parents.extend(context.tx.parents(operation.counter)?);
+        if !context.tx.children(operation.counter)?.is_empty() {
+            batch = None;
+        }
     }
     let state = if parents.is_empty() { OperationState::Ready } else { OperationState::Blocked };
     Ok(context.tx.insert_operation(&NewOperation {

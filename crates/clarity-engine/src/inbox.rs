@@ -113,7 +113,8 @@ fn renew(
         renewed.push(renew_one(context, operation, renewed_batch)?);
     }
     lane::unblock(context, &first.key)?;
-    lane::unblock_batches(context, &first.key)?;
+    let lane = context.tx.lane(&first.key)?;
+    lane::unblock_batches(context, &lane)?;
     view::refold(context, &first.key)?;
     Ok(renewed)
 }

@@ -41,9 +41,9 @@ pub(crate) fn unblock(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<
 /// Lets the atomic batches go that have a member in a lane, where it was what held them.
 pub(crate) fn unblock_batches(
     context: &mut Context<'_, '_>,
-    key: &EntityKey,
+    lane: &[QueuedOperation],
 ) -> Result<(), StoreError> {
-    for batch in context.tx.lane(key)?.into_iter().filter_map(|operation| operation.batch) {
+    for batch in lane.iter().filter_map(|operation| operation.batch) {
         for mate in context.tx.operations_of_batch(batch)? {
             unblock(context, &mate.key)?;
         }

@@ -344,16 +344,23 @@ fn vanishes(run: &[QueuedOperation], confirmed: Option<&ConfirmedEntity>) -> boo
 }
 
 fn vanish(context: &mut Context<'_, '_>, run: &[QueuedOperation]) -> Result<(), StoreError> {
+    let mut gone = Vec::with_capacity(run.len());
     for operation in run {
-        context.tx.remove_operation(operation.counter)?;
+        // What a resolution has taken over goes with it.
+        gone.extend(context.tx.carried_by(operation.counter)?);
+        gone.push(operation.counter);
+    }
+    gone.dedup();
+    for counter in gone {
+        context.tx.remove_operation(counter)?;
         let ended = Ended {
             outcome: EndedAs::Cancelled,
             at: context.now,
             version: None,
             resolved_by: None,
         };
-        context.tx.record_ended(operation.counter, &ended)?;
-        context.noted.ended(operation.counter, EndedAs::Cancelled);
+        context.tx.record_ended(counter, &ended)?;
+        context.noted.ended(counter, EndedAs::Cancelled);
     }
     match run.first() {
         Some(first) => view::refold(context, &first.key),
