@@ -94,6 +94,9 @@ impl Live {
         let serving = tokio::spawn(bound.serve(async {
             let _ = stopped.await;
         }));
+        // Built together with the SDK, whose features are then on, a client wants to be told which
+        // cryptography to use. The first of several tests tells it for all.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::new();
         Self { url, environment, core, client, stop: Some(stop), serving, directory }
     }
