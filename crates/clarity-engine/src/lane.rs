@@ -20,6 +20,10 @@ pub(crate) fn block_after(
 pub(crate) fn unblock(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<(), StoreError> {
     for operation in context.tx.lane(key)? {
         match operation.state {
+            // It may be what the rest of its batch has waited for.
+            OperationState::Ready if operation.batch.is_some() => {
+                unblock_one(context, &operation)?;
+            }
             OperationState::Ready | OperationState::InFlight => {}
             OperationState::Blocked if is_absorbed(&operation) => {}
             OperationState::Blocked => {
@@ -65,7 +69,8 @@ fn unblock_one(
     // What a resolution has taken over is part of the batch no more: the resolution is.
     let members: Vec<_> = members.into_iter().filter(|member| !is_absorbed(member)).collect();
     for member in &members {
-        if !context.tx.parents(member.counter)?.is_empty() || is_held(context, member)? {
+        let waits = !matches!(member.state, OperationState::Ready | OperationState::Blocked);
+        if waits || !context.tx.parents(member.counter)?.is_empty() || is_held(context, member)? {
             return Ok(false);
         }
     }
