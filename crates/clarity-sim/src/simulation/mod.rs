@@ -23,6 +23,7 @@ mod rates;
 mod runner;
 mod server;
 mod stage;
+mod traffic;
 mod workload;
 mod world;
 

@@ -33,8 +33,13 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// Whether somebody may have deleted an entity, by its key in words.
+    pub(crate) fn is_disturbed(&self, key: &str) -> bool {
+        self.made.iter().any(|(made, how)| how.disturbed && made.to_string() == key)
+    }
+
     /// Whether it is written or not: after a crash in a commit nobody can tell.
-    fn disturb(&mut self, key: &EntityKey) {
+    pub(crate) fn disturb(&mut self, key: &EntityKey) {
         if let Some(made) = self.made.get_mut(key) {
             made.disturbed = true;
         }
