@@ -54,14 +54,15 @@ fn promises_hold_in_whole_worlds() {
 /// Shows that each planted bug is found, by a promise that it breaks: the alarms ring.
 #[test]
 fn planted_bugs_are_found() {
-    for (plant, clauses) in [
-        (Plant::AcknowledgeBeforeCommit, ["I1", "I1"]),
-        (Plant::DropReceipt, ["I3", "I5"]),
-        (Plant::CursorBeforeRows, ["I6", "I6"]),
-        (Plant::ResendUnderNewId, ["I3", "I5"]),
-        (Plant::AcceptHtml, ["I4", "I5"]),
-        (Plant::PrunePendingRow, ["I2", "I8"]),
-    ] {
+    let expected: [(Plant, &[&str]); 6] = [
+        (Plant::AcknowledgeBeforeCommit, &["I1"]),
+        (Plant::DropReceipt, &["I3", "I5"]),
+        (Plant::CursorBeforeRows, &["I6"]),
+        (Plant::ResendUnderNewId, &["I3", "I5"]),
+        (Plant::AcceptHtml, &["I4", "I5", "I6", "I7"]),
+        (Plant::PrunePendingRow, &["I2", "I8"]),
+    ];
+    for (plant, clauses) in expected {
         let summary = run(1, 200, Some(plant));
         let first = summary.failed.first().unwrap_or_else(|| panic!("{} stays", plant.name()));
         let clause = first.violation.as_ref().unwrap().clause;
