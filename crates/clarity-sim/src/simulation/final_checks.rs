@@ -28,7 +28,7 @@ pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
     while world.stage.agenda.hasten_requests(world.stage.now_ms) > 0 {
         world.stage.note(format_args!("what was still on its way arrives"));
         world.wait_out()?;
-        // The server does not hint a device at its own changes, and this one may have given them up.
+        // The server hints no device at its own changes, and this one may have given them up.
         for device in 0..world.devices.len() {
             world.do_intended(device, Event::SyncNow, Intent::None)?;
         }
