@@ -380,6 +380,10 @@ fn queue_resolution(
     let mut parents = Vec::new();
     for operation in taken_over() {
         parents.extend(context.tx.parents(operation.counter)?);
+    }
+    for operation in lane.iter().filter(|operation| {
+        operation.first_sent_at.is_none() || operation.state == OperationState::Conflicted
+    }) {
         if !context.tx.children(operation.counter)?.is_empty() {
             batch = None;
         }
