@@ -224,6 +224,11 @@ impl World {
                 if push.is_ok() { push } else { reply.read(CallKind::Pull) }
             }
         };
+        if let Err(Failure { retry_after_ms: Some(wait_ms), .. }) = &result {
+            let until_ms = self.stage.now_ms + i64::try_from(*wait_ms).unwrap_or(0);
+            let asked = &mut self.stage.asked_to_wait_until_ms;
+            *asked = (*asked).max(until_ms);
+        }
         let words = result.as_ref().err().map(|failure| failure.message.clone());
         self.stage.note(format_args!(
             "device {device} hears of {}: {}",
