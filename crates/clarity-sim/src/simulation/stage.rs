@@ -164,6 +164,8 @@ pub(crate) struct Stage {
     pub(crate) healed: bool,
     /// The end of the longest wait that a server asked for.
     pub(crate) asked_to_wait_until_ms: i64,
+    /// The longest wait that a server asked for: a clock that goes back begins it anew.
+    pub(crate) longest_wait_ms: i64,
 }
 
 impl Stage {

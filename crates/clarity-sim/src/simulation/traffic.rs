@@ -225,9 +225,11 @@ impl World {
             }
         };
         if let Err(Failure { retry_after_ms: Some(wait_ms), .. }) = &result {
-            let until_ms = self.stage.now_ms + i64::try_from(*wait_ms).unwrap_or(0);
-            let asked = &mut self.stage.asked_to_wait_until_ms;
-            *asked = (*asked).max(until_ms);
+            let wait_ms = i64::try_from(*wait_ms).unwrap_or(0);
+            let stage = &mut self.stage;
+            stage.longest_wait_ms = stage.longest_wait_ms.max(wait_ms);
+            let until_ms = stage.now_ms + wait_ms;
+            stage.asked_to_wait_until_ms = stage.asked_to_wait_until_ms.max(until_ms);
         }
         let words = result.as_ref().err().map(|failure| failure.message.clone());
         self.stage.note(format_args!(

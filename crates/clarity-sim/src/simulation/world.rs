@@ -65,6 +65,7 @@ impl World {
             plant,
             healed: false,
             asked_to_wait_until_ms: 0,
+            longest_wait_ms: 0,
         };
         let broken = |words| Violation { clause: "sim", words };
         let server = Server::new(&templates.vfs, &templates.server, schema, seed);
@@ -191,6 +192,8 @@ impl World {
             let jump = if self.stage.dice.chance(500) { scale } else { -scale };
             self.devices[device].clock_offset_ms += jump;
             self.devices[device].attempts_ms.clear();
+            let until_ms = self.stage.now_ms + self.stage.longest_wait_ms;
+            self.stage.asked_to_wait_until_ms = self.stage.asked_to_wait_until_ms.max(until_ms);
         }
         if self.stage.fault(self.stage.rates.partition, "partition") {
             let length_ms = self.stage.dice.any_scale(1_000, 6 * HOUR_MS);
