@@ -14,7 +14,7 @@
 pub(crate) const APPLICATION_ID: i32 = 0x436c_5379;
 
 /// The SQL that leads from each version to the next; the first makes an empty file a store.
-pub(crate) const MIGRATIONS: [&str; 1] = [VERSION_1];
+pub(crate) const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// The latest version of the tables, as in `PRAGMA user_version`.
 pub(crate) const LATEST_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -132,4 +132,13 @@ const VERSION_1: &str = concat!(
     include_str!("sql/version_1_identity.sql"),
     include_str!("sql/version_1_queue.sql"),
     include_str!("sql/version_1_engine.sql"),
+);
+
+/// Version 2, a file for each part of what it adds.
+const VERSION_2: &str = concat!(
+    include_str!("sql/version_2_storage.sql"),
+    include_str!("sql/version_2_scopes.sql"),
+    include_str!("sql/version_2_inbox.sql"),
+    include_str!("sql/version_2_sources.sql"),
+    include_str!("sql/version_2_life.sql"),
 );

@@ -23,5 +23,5 @@ fn definitions() {
         connection.pragma_query_value(None, name, |row| row.get(0)).unwrap()
     };
     let pragmas = ["application_id", "user_version", "auto_vacuum", "page_size"].map(pragma);
-    insta::assert_snapshot!(format!("{pragmas:?}"), @"[1131172729, 1, 2, 4096]");
+    insta::assert_snapshot!(format!("{pragmas:?}"), @"[1131172729, 2, 2, 4096]");
 }

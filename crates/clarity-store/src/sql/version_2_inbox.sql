@@ -1,0 +1,1 @@
+-- The inboxes, and what can be undone.

@@ -1,0 +1,1 @@
+-- What the device follows, and what it wants fetched.

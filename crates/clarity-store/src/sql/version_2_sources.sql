@@ -1,0 +1,1 @@
+-- Where health data comes from.
