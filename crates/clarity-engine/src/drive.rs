@@ -7,15 +7,12 @@ use clarity_protocol::{Failure, FailureClass, SchemaStamp};
 use clarity_store::{OperationState, RequestId, StoreError};
 
 use crate::context::Context;
-use crate::event::{Effect, Request, Response, TokenResult};
+use crate::event::{Effect, Request, Response};
 use crate::schedule::{
     Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
     Suspicion,
 };
-use crate::{identity, poison, pull, push, settle};
-
-/// How many renewals in a row may be refused again before a person is asked.
-const RENEWALS_MAX: u32 = 2;
+use crate::{identity, network, poison, pull, push, settle, token};
 
 /// Sends what can be sent now, and says when to look again.
 pub(crate) fn drive(
@@ -32,6 +29,7 @@ pub(crate) fn drive(
             fill(context, schedule, stamp, &mut effects)?;
         }
     }
+    network::end_wish(schedule, context.now);
     let set_aside = poison::next_retry(context)?;
     if let Some(at) = schedule.wake_at(set_aside) {
         effects.push(Effect::WakeAt(at));
@@ -46,6 +44,7 @@ fn wake(context: &mut Context<'_, '_>, schedule: &mut Schedule) -> Result<(), St
     if paused_until.is_some_and(|until| until <= context.now) {
         schedule.pauses.remove(&Pause::UserPaused);
     }
+    network::wake(schedule, context.now);
     if schedule.next_pull.is_none_or(|next| next <= context.now) {
         schedule.pull_wanted = true;
         schedule.next_pull = Some(context.now.plus_ms(interval_with_jitter(context)));
@@ -70,6 +69,11 @@ fn probe(
 ) -> Result<(), StoreError> {
     let failing = schedule.failing.filter(|_| schedule.other_works);
     if !schedule.is_probing() && schedule.may_probe(context.now) {
+        if schedule.must_renew(context.now) {
+            schedule.attempts.push(context.now);
+            token::renew(schedule, effects);
+            return Ok(());
+        }
         let must_pull = schedule.resync || failing == Some(Direction::Pull);
         let with_pull = must_pull || schedule.probe_with_pull;
         schedule.probe_with_pull = !with_pull;
@@ -97,13 +101,28 @@ fn fill(
     stamp: &SchemaStamp,
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
-    fill_with_pull(context, schedule, effects)?;
-    fill_with_pushes(context, schedule, stamp, effects)?;
+    if schedule.must_renew(context.now) && wants_to_send(context, schedule)? {
+        token::renew(schedule, effects);
+        return Ok(());
+    }
+    if schedule.uploads_first {
+        fill_with_pushes(context, schedule, stamp, effects)?;
+        if !schedule.push_in_flight() {
+            fill_with_pull(context, schedule, effects)?;
+        }
+    } else {
+        fill_with_pull(context, schedule, effects)?;
+        fill_with_pushes(context, schedule, stamp, effects)?;
+    }
     // A suspect group waits for a success of something else; a pull can be that.
     if schedule.in_flight.is_empty() && !schedule.suspects.is_empty() {
         send_pull(context, schedule, effects)?;
     }
     Ok(())
+}
+
+fn wants_to_send(context: &Context<'_, '_>, schedule: &Schedule) -> Result<bool, StoreError> {
+    Ok(schedule.pull_wanted || context.tx.queue_counts()?.ready > 0)
 }
 
 fn fill_with_pull(
@@ -294,7 +313,7 @@ fn failed(
     match failure.class {
         // It went with a token that has been renewed since: it just goes again.
         FailureClass::Auth if in_flight.token < schedule.token => Ok(Vec::new()),
-        FailureClass::Auth => token_refused(context, schedule, &failure.message),
+        FailureClass::Auth => token::refused(context, schedule, &failure.message),
         FailureClass::AccessRemoved => {
             schedule.pause(Pause::AccessRemoved, context.now, &failure.message);
             Ok(Vec::new())
@@ -336,87 +355,13 @@ fn is_about_content(class: FailureClass) -> bool {
     )
 }
 
-fn note_failure(
+pub(crate) fn note_failure(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     direction: Option<Direction>,
     failure: &Failure,
 ) {
     schedule.failed(direction, failure, context.now, context.entropy);
-}
-
-/// The access token was refused: one refresh for everything that waits. A new token that is
-/// refused as well is for a person to look at.
-fn token_refused(
-    context: &mut Context<'_, '_>,
-    schedule: &mut Schedule,
-    message: &str,
-) -> Result<Vec<Effect>, StoreError> {
-    if schedule.refreshing {
-        return Ok(Vec::new());
-    }
-    let expires_at = context.tx.credentials()?.and_then(|known| known.access_expires_at);
-    if expires_at.is_some_and(|end| end <= context.now) {
-        // It ran out before it was of use, as on a network that lets little through: that says
-        // nothing against the next one.
-        schedule.refusals = 0;
-    }
-    if schedule.refusals >= RENEWALS_MAX {
-        schedule.pause(Pause::AuthRequired, context.now, message);
-        return Ok(Vec::new());
-    }
-    schedule.refreshing = true;
-    Ok(vec![Effect::RefreshToken])
-}
-
-/// A token refresh or a sign-in has ended.
-pub(crate) fn token_result(
-    context: &mut Context<'_, '_>,
-    schedule: &mut Schedule,
-    result: TokenResult,
-) -> Result<(), StoreError> {
-    let asked = std::mem::take(&mut schedule.refreshing);
-    context.noted.status = true;
-    match result {
-        TokenResult::Renewed(tokens) if is_of_another_account(context, &tokens)? => {
-            let message = "the server gave tokens of another account; please sign in again";
-            schedule.pause(Pause::AuthRequired, context.now, message);
-        }
-        TokenResult::Renewed(tokens) => {
-            let before = context.tx.credentials()?;
-            let expires_in = i64::try_from(tokens.access_expires_in_ms).unwrap_or(i64::MAX);
-            let mut credentials = before.unwrap_or_default();
-            credentials.access_token = Some(tokens.access_token);
-            credentials.access_expires_at = Some(context.now.plus_ms(expires_in));
-            credentials.refresh_token = Some(tokens.refresh_token);
-            context.tx.put_credentials(&credentials)?;
-            context.tx.bind_account(&tokens.account_id, &tokens.device_id)?;
-            schedule.token += 1;
-            schedule.pauses.remove(&Pause::AuthRequired);
-            schedule.pauses.remove(&Pause::AccessRemoved);
-            if asked {
-                schedule.refusals += 1;
-            } else {
-                schedule.refusals = 0;
-                schedule.pull_wanted = true;
-            }
-            schedule.hurry(context.now);
-        }
-        TokenResult::Refused => {
-            let message = "please sign in again; everything is kept on this device";
-            schedule.pause(Pause::AuthRequired, context.now, message);
-        }
-        TokenResult::Failed(failure) => note_failure(context, schedule, None, &failure),
-    }
-    Ok(())
-}
-
-fn is_of_another_account(
-    context: &Context<'_, '_>,
-    tokens: &clarity_protocol::Tokens,
-) -> Result<bool, StoreError> {
-    let bound = context.tx.meta()?.account_id;
-    Ok(bound.is_some_and(|account| account != tokens.account_id))
 }
 
 /// The driver has stopped: nothing is on its way any more.
@@ -428,6 +373,8 @@ pub(crate) fn stopped(
     schedule.pull_wanted |= schedule.pull_in_flight();
     schedule.in_flight.clear();
     schedule.refreshing = false;
+    schedule.renewing_ahead = false;
+    schedule.uploads_first = false;
     context.noted.status = true;
     Ok(())
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::conflict::{ConflictId, ConflictMark, Resolution};
 use crate::error::WriteError;
+use crate::network::NetworkPolicy;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -39,13 +40,24 @@ pub enum Event {
         /// Whether there is a network.
         online: bool,
     },
+    /// The platform says whether the network costs by volume. A hint as well.
+    NetworkMetered {
+        /// Whether it does.
+        metered: bool,
+    },
+    /// A person chooses over which networks this device synchronises by itself.
+    NetworkPolicy(NetworkPolicy),
+    /// The system gives a short time to work in the background: what waits is sent before anything
+    /// is read, and a waiting backoff is cut short. It lasts until the driver stops.
+    BudgetGiven,
     /// The time of an [`Effect::WakeAt`] has come.
     Timer,
     /// A silent push arrived.
     PushReceived(Hint),
     /// The app came to the foreground.
     Foreground,
-    /// A person asks to synchronise now: a waiting backoff is cut short.
+    /// A person asks to synchronise now: a waiting backoff is cut short, and a metered network is
+    /// used all the same, until everything is in step or for 5 minutes.
     SyncNow,
     /// A person pauses synchronisation.
     Pause {

@@ -27,12 +27,14 @@ mod identity;
 mod import;
 mod inbox;
 mod lane;
+mod network;
 mod poison;
 mod pull;
 mod push;
 mod schedule;
 mod settle;
 mod status;
+mod token;
 mod view;
 mod write;
 
@@ -50,6 +52,7 @@ pub use event::{
     Written,
 };
 pub use history::HISTORY_KEPT_MS;
+pub use network::{METERED_WISH_MS, NETWORK_DEBOUNCE_MS, NetworkPolicy, NetworkState};
 pub use schedule::{
     ATTEMPTS_PER_HOUR_MAX, BACKOFF_BASE_MS, BACKOFF_CAP_MS, BACKOFF_EARLY_CAP_MS, BACKOFF_EARLY_MS,
     PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,
@@ -160,19 +163,24 @@ impl Engine {
             Event::RequestFinished { request, result } => {
                 handled.effects.extend(drive::finished(context, schedule, request, result)?);
             }
-            Event::TokenResult(result) => drive::token_result(context, schedule, result)?,
+            Event::TokenResult(result) => token::result(context, schedule, result)?,
             Event::Started => drive::started(context, schedule)?,
             Event::Stopped => drive::stopped(context, schedule)?,
-            Event::NetworkChanged { online: true } => {
-                schedule.pauses.remove(&Pause::Offline);
+            Event::NetworkChanged { online } => network::changed(context, schedule, online),
+            Event::NetworkMetered { metered } => {
+                schedule.network.metered = metered;
+                network::settle(schedule, now);
+                context.noted.status = true;
+            }
+            Event::NetworkPolicy(policy) => {
+                schedule.network.policy = policy;
+                network::settle(schedule, now);
+                context.noted.status = true;
+            }
+            Event::BudgetGiven => {
+                schedule.uploads_first = true;
                 schedule.pull_wanted = true;
                 schedule.hurry(now);
-            }
-            Event::NetworkChanged { online: false } => {
-                let class = clarity_protocol::FailureClass::Offline;
-                let failure = clarity_protocol::Failure::new(class, "there is no network");
-                schedule.failed(None, &failure, now, context.entropy);
-                context.noted.status = true;
             }
             Event::PushReceived(hint) => {
                 schedule.pull_wanted = true;
@@ -183,6 +191,7 @@ impl Engine {
             Event::Foreground | Event::SyncNow => {
                 if matches!(event, Event::SyncNow) {
                     poison::retry_now(context)?;
+                    network::wish(schedule, now);
                 }
                 schedule.pull_wanted = true;
                 schedule.refusals = 0;
@@ -193,6 +202,7 @@ impl Engine {
                 if let Some(pause) = schedule.pauses.get_mut(&Pause::UserPaused) {
                     pause.until = until;
                 }
+                schedule.pause_length_ms = until.map(|until| until.since_ms(now).max(0));
                 context.noted.status = true;
             }
             Event::Resume => {

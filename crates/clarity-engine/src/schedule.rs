@@ -18,6 +18,7 @@ use clarity_store::RequestId;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Entropy;
+use crate::network::Network;
 use crate::status::Progress;
 
 /// Backoff before the first retry, in milliseconds.
@@ -203,6 +204,12 @@ pub(crate) struct Schedule {
     pub(crate) attempts: Vec<LocalTime>,
     pub(crate) probe_with_pull: bool,
     pub(crate) refreshing: bool,
+    /// Whether that is because the token ends soon, not because it was refused.
+    pub(crate) renewing_ahead: bool,
+    /// When the access token is renewed before it ends.
+    pub(crate) renew_at: Option<LocalTime>,
+    /// How long after the token came that is; a clock that went back must not make it longer.
+    pub(crate) renew_after_ms: i64,
     /// How often the access token was renewed.
     pub(crate) token: u64,
     /// How often the token was renewed on demand since the last success.
@@ -219,6 +226,12 @@ pub(crate) struct Schedule {
     pub(crate) last_error: Option<String>,
     pub(crate) last_error_at: Option<LocalTime>,
     pub(crate) progress: Progress,
+    /// What the platform says of the network.
+    pub(crate) network: Network,
+    /// How long a person paused it for, if they said so.
+    pub(crate) pause_length_ms: Option<i64>,
+    /// Whether what waits is sent before anything is read: there is little time.
+    pub(crate) uploads_first: bool,
 }
 
 impl Schedule {
@@ -342,6 +355,13 @@ impl Schedule {
         let interval = i64::try_from(PULL_INTERVAL_MS).unwrap_or(i64::MAX);
         self.next_pull = self.next_pull.map(|next| next.min(now.plus_ms(interval)));
         self.failing_since = self.failing_since.map(|since| since.min(now));
+        self.renew_at = self.renew_at.map(|at| at.min(now.plus_ms(self.renew_after_ms)));
+        if let (Some(length), Some(pause)) =
+            (self.pause_length_ms, self.pauses.get_mut(&Pause::UserPaused))
+        {
+            pause.until = pause.until.map(|until| until.min(now.plus_ms(length)));
+        }
+        self.network.tame_clock(now);
         self.attempts.retain(|at| (0..HOUR_MS).contains(&now.since_ms(*at)));
     }
 
@@ -374,6 +394,6 @@ impl Schedule {
         let idle = self.next_pull.filter(|_| self.failing_since.is_none());
         // What is on its way wakes the engine by its end.
         let attempt = self.next_attempt.filter(|_| !self.is_probing() && !self.refreshing);
-        [attempt, idle, set_aside].into_iter().flatten().min()
+        [attempt, idle, set_aside, self.network.wake_at()].into_iter().flatten().min()
     }
 }

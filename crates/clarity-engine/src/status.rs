@@ -4,6 +4,7 @@ use clarity_model::LocalTime;
 use clarity_store::{QueueCounts, StoreError, StoreTransaction};
 use serde::{Deserialize, Serialize};
 
+use crate::network::NetworkState;
 use crate::schedule::{Pause, PauseInfo, Schedule, WhoActs};
 
 /// The one word for where the sync stands.
@@ -130,6 +131,8 @@ pub struct Status {
     pub last_error: Option<String>,
     /// When that was.
     pub last_error_at: Option<LocalTime>,
+    /// What the platform says of the network, and which networks may be used.
+    pub network: NetworkState,
 }
 
 pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<Status, StoreError> {
@@ -158,6 +161,7 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
         oldest_waiting: tx.oldest_waiting()?,
         last_error: schedule.last_error.clone(),
         last_error_at: schedule.last_error_at,
+        network: schedule.network.state(),
     })
 }
 

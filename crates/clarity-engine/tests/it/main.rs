@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
 
 mod answers;
+mod background;
 mod backoff;
 mod coalescing;
 mod conflicts;
@@ -14,6 +15,7 @@ mod identity;
 mod inbox;
 mod lanes;
 mod liveness;
+mod network;
 mod poison;
 mod pulling;
 mod settling;

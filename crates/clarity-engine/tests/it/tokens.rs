@@ -4,7 +4,7 @@ use clarity_engine::protocol::{Failure, FailureClass};
 use clarity_engine::{Attention, Event, Pause, TokenResult, WhoActs};
 use serde_json::json;
 
-use crate::support::{Bench, HOUR_MS, note, wire};
+use crate::support::{Bench, HOUR_MS, MINUTE_MS, note, wire};
 
 /// A device with a pull and a push on their way.
 fn busy() -> Bench {
@@ -133,4 +133,101 @@ fn tokens_of_another_account_stop_the_sync() {
     assert_eq!(bench.status().stalled.unwrap().why, Pause::AuthRequired);
     let tx = bench.store().begin().unwrap();
     assert_eq!(tx.meta().unwrap().account_id.as_deref(), Some("mine"));
+}
+
+/// A device with a token of 15 minutes, in step with the server.
+fn with_token() -> Bench {
+    let mut bench = Bench::online();
+    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.answer_pull(&[]);
+    bench
+}
+
+/// Shows that an access token is renewed before it ends, once for everything that waits, when there
+/// is something to send and not before, and that what waited is sent with the new one.
+#[test]
+fn a_token_is_renewed_before_it_ends() {
+    let mut bench = with_token();
+    bench.now = bench.now.plus_ms(13 * MINUTE_MS);
+    bench.create(&note("early"), json!({}));
+    assert_eq!((bench.refreshes, bench.pushes.len()), (0, 1), "it is still good");
+    bench.apply_push();
+    bench.now = bench.now.plus_ms(2 * MINUTE_MS - 30_000);
+    bench.create(&note("late"), json!({}));
+    bench.event(Event::SyncNow);
+    assert_eq!((bench.refreshes, bench.pushes.len(), bench.pulls.len()), (1, 0, 0));
+    bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+    assert_eq!((bench.refreshes, bench.pushes.len(), bench.pulls.len()), (0, 1, 1));
+}
+
+/// Shows that a token which ended while nothing ran, or long ago, is renewed before anything is
+/// sent, and that a renewal that gets no answer waits like any other failure.
+#[test]
+fn a_token_that_ended_is_renewed_first() {
+    let mut bench = with_token();
+    bench.now = bench.now.plus_ms(90 * 24 * HOUR_MS);
+    bench.restart();
+    assert_eq!((bench.refreshes, bench.pulls.len()), (1, 0));
+    let lost = Failure::new(FailureClass::Unreachable, "no answer");
+    bench.token_result(TokenResult::Failed(lost));
+    assert_eq!(bench.status().stalled.unwrap().why, Pause::ServerUnreachable);
+    bench.wake();
+    bench.fail_only(FailureClass::Auth);
+    bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+    bench.answer_pull(&[]);
+    assert!(bench.is_settled());
+}
+
+/// Shows promise I12 for tokens: a clock that jumps makes a renewal too many or a request that is
+/// refused, and never a device that waits.
+#[test]
+fn a_clock_that_jumps_does_not_outlive_a_token() {
+    for jump_ms in [-365 * 24 * HOUR_MS, -HOUR_MS, HOUR_MS, 365 * 24 * HOUR_MS] {
+        let mut bench = with_token();
+        bench.now = bench.now.plus_ms(jump_ms);
+        let mut renewed = 0;
+        for round in 0..5 {
+            bench.create(&note(&format!("{round}")), json!({}));
+            if bench.refreshes > 0 {
+                renewed += 1;
+                bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+            }
+            while !bench.is_settled() {
+                match bench.pulls.is_empty() {
+                    false => bench.answer_pull(&[]),
+                    true => drop(bench.apply_push()),
+                }
+            }
+            // The real time that passes, by whichever clock.
+            bench.now = bench.now.plus_ms(5 * MINUTE_MS);
+        }
+        assert!((1..=2).contains(&renewed), "{renewed} in 20 minutes after {jump_ms} ms");
+    }
+}
+
+/// Shows that a server whose tokens end at once is not asked for new ones all the time.
+#[test]
+fn tokens_without_a_life_make_no_loop() {
+    let mut bench = Bench::online();
+    let short = || {
+        let tokens = wire::tokens("account");
+        clarity_engine::protocol::Tokens { access_expires_in_ms: 0, ..tokens }
+    };
+    bench.event(Event::TokenResult(TokenResult::Renewed(short())));
+    let begin = bench.now;
+    let mut refreshes = 0;
+    while bench.now.since_ms(begin) < HOUR_MS {
+        if bench.refreshes > 0 {
+            refreshes += 1;
+            bench.token_result(TokenResult::Renewed(short()));
+        } else if !bench.pulls.is_empty() {
+            bench.answer_pull(&[]);
+        } else if let Some(push) = bench.pushes.pop() {
+            bench.answer(&push, push.operations.iter().map(wire::applied).collect());
+        } else {
+            bench.now = bench.now.plus_ms(20_000);
+            bench.create(&note(&format!("{}", bench.now.0)), json!({}));
+        }
+    }
+    assert!((2..=120).contains(&refreshes), "{refreshes}");
 }
