@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::Written;
 use crate::history::{Cause, Lost, remember};
-use crate::{lane, view};
+use crate::{ids, lane, view};
 
 /// The name of a conflict on this device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -372,7 +372,7 @@ fn queue_resolution(
         (None, Some(_)) => Kind::Create,
         (_, None) => Kind::Delete,
     };
-    let changes = differences(server, wanted.as_ref());
+    let mut changes = differences(server, wanted.as_ref());
     // It stands in for what it takes over: in that one's atomic batch, behind its parents. What
     // others depend on must not wait for a batch, which may be waiting for those others.
     let taken_over = || lane.iter().filter(|operation| operation.first_sent_at.is_none());
@@ -386,6 +386,11 @@ fn queue_resolution(
     }) {
         if !context.tx.children(operation.counter)?.is_empty() {
             batch = None;
+        }
+    }
+    for named in ids::meet_changes(context, key, batch, &mut changes)? {
+        if !lane.iter().any(|operation| operation.counter == named) {
+            parents.push(named);
         }
     }
     let state = if parents.is_empty() { OperationState::Ready } else { OperationState::Blocked };

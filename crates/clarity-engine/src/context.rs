@@ -50,6 +50,12 @@ impl Noted {
         }
     }
 
+    /// The entities that changed; none when they are too many to be named.
+    pub(crate) fn changed(&self) -> Vec<EntityKey> {
+        let few = self.entities.len() <= Changes::KEYS_MAX;
+        if few { self.entities.iter().cloned().collect() } else { Vec::new() }
+    }
+
     pub(crate) fn ended(&mut self, counter: Counter, outcome: EndedAs) {
         self.status = true;
         self.ended.push((counter, outcome));

@@ -225,6 +225,12 @@ pub(crate) fn finished(
     let Some(in_flight) = schedule.take(request) else { return Ok(Vec::new()) };
     context.noted.status = true;
     match result {
+        Ok(Response::PushInPart { answered, rest }) if in_flight.push => {
+            if names_any(context, request, &answered)? {
+                take_in(context, schedule, answered)?;
+            }
+            failed(context, schedule, &in_flight, &rest)
+        }
         Ok(Response::Push(response))
             if in_flight.push && !names_any(context, request, &response)? =>
         {
@@ -238,16 +244,9 @@ pub(crate) fn finished(
             failed(context, schedule, &in_flight, &failure)
         }
         Ok(Response::Push(response)) if in_flight.push => {
-            succeeded(context, schedule, Direction::Push)?;
-            let waited = waiting(context)?;
-            if identity::meet_epoch(context, response.epoch)? {
-                settle::answers(context, response)?;
-            } else {
-                identity::reset(context, schedule)?;
-            }
+            take_in(context, schedule, response)?;
             // What the answer did not name stays in the queue and is sent again.
             context.tx.release(request)?;
-            schedule.progress.answered(waited, waiting(context)?);
             Ok(Vec::new())
         }
         Ok(Response::Pull(response)) if !in_flight.push => {
@@ -266,6 +265,23 @@ pub(crate) fn finished(
         }
         Err(failure) => failed(context, schedule, &in_flight, &failure),
     }
+}
+
+/// Takes in what a server answered to a push.
+fn take_in(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    response: clarity_protocol::PushResponse,
+) -> Result<(), StoreError> {
+    succeeded(context, schedule, Direction::Push)?;
+    let waited = waiting(context)?;
+    if identity::meet_epoch(context, response.epoch)? {
+        settle::answers(context, response)?;
+    } else {
+        identity::reset(context, schedule)?;
+    }
+    schedule.progress.answered(waited, waiting(context)?);
+    Ok(())
 }
 
 /// How many operations are to be sent or on their way.

@@ -86,6 +86,14 @@ pub enum TokenResult {
 pub enum Response {
     /// To a push.
     Push(PushResponse),
+    /// To a part of a push that travelled in pieces: what was answered ends, and what failed goes
+    /// again under the same ids, as after any failure.
+    PushInPart {
+        /// The answers that there are.
+        answered: PushResponse,
+        /// What the others failed with.
+        rest: Failure,
+    },
     /// To a pull.
     Pull(PullResponse),
 }

@@ -17,7 +17,9 @@ pub(crate) fn import(
 ) -> Result<Written, WriteError> {
     let mut imported = Imported::default();
     let mut operations = Vec::with_capacity(samples.len());
-    for sample in samples {
+    for mut sample in samples {
+        sample.key = context.tx.present_key(&sample.key)?;
+        sample.sibling = context.tx.present_key(&sample.sibling)?;
         if validate_fields(&sample.fields).is_err() {
             imported.invalid += 1;
             continue;

@@ -50,7 +50,7 @@ pub(crate) fn retry(
     let operation = failed(context, counter)?;
     let members = together(context, &operation)?;
     let mut operations = Vec::new();
-    let mut batch = RenewedBatch { from: operation.batch, to: None };
+    let mut batch = RenewedBatch::new(operation.batch);
     for member in members {
         if member.state == OperationState::SetAside {
             context.tx.set_operation_state(member.counter, OperationState::Ready)?;
@@ -83,12 +83,16 @@ fn earliest_together(
 
 /// The atomic batch that is tried again gets a new number. Another batch that has a member behind
 /// it keeps its own: its other members are not renewed.
-struct RenewedBatch {
+pub(crate) struct RenewedBatch {
     from: Option<Counter>,
     to: Option<Counter>,
 }
 
 impl RenewedBatch {
+    pub(crate) fn new(from: Option<Counter>) -> Self {
+        Self { from, to: None }
+    }
+
     fn of(&mut self, batch: Counter, next: Counter) -> Counter {
         if self.from == Some(batch) { *self.to.get_or_insert(next) } else { batch }
     }
@@ -96,7 +100,7 @@ impl RenewedBatch {
 
 /// Gives the operations of a lane, from a given one on, new numbers in the same order, so that the
 /// renewed operation keeps its place.
-fn renew(
+pub(crate) fn renew(
     context: &mut Context<'_, '_>,
     first: &QueuedOperation,
     renewed_batch: &mut RenewedBatch,

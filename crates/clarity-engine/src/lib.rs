@@ -24,6 +24,7 @@ mod error;
 mod event;
 mod history;
 mod identity;
+mod ids;
 mod import;
 mod inbox;
 mod lane;
@@ -33,6 +34,7 @@ mod pull;
 mod push;
 mod schedule;
 mod settle;
+mod stale;
 mod status;
 mod token;
 mod view;
@@ -58,6 +60,7 @@ pub use schedule::{
     PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,
     SET_ASIDE_FIRST_RETRY_MS, SET_ASIDE_RETRY_MS, WhoActs,
 };
+pub use stale::STALE_ROUNDS_MAX;
 pub use status::{Attention, Flow, Progress, Stalled, Status};
 
 use context::{Context, Noted};
@@ -120,6 +123,7 @@ impl Engine {
                 context.tx.put_state(SCHEDULE, &schedule)?;
             }
         }
+        ids::note_older_names(&mut context)?;
         handled.effects.extend(noted.into_changes().map(Effect::Publish));
         Ok(handled)
     }

@@ -1,7 +1,7 @@
 //! Pull: what others changed goes in under the waiting local operations, together with the cursor.
 
 use clarity_model::limits::{ATOMIC_PULL_ROWS_MAX, PAGE_ROWS_MAX};
-use clarity_model::{Counter, Fields, Outcome, Version};
+use clarity_model::{Counter, Fields, Kind, Outcome, Version};
 use clarity_protocol::{
     Cursor, OperationAnswer, PullRequest, PullResponse, Row, Scope, SettledOperation,
 };
@@ -9,8 +9,8 @@ use clarity_store::{ConfirmedEntity, CursorPart, RowState, StoreError, StoredEnt
 
 use crate::context::Context;
 use crate::schedule::Schedule;
-use crate::settle::{keep_losses, put_newer_confirmed, remove_carried};
-use crate::{identity, lane, push, view};
+use crate::settle::{keep_losses, put_newer_confirmed, remove_carried, sent};
+use crate::{identity, ids, lane, push, view};
 
 /// The one part that a device follows until it asks for scopes: everything.
 pub(crate) const WHOLE_ACCOUNT: u32 = 0;
@@ -59,8 +59,10 @@ pub(crate) fn advances(
     let shown =
         part(context)?.cursor.and_then(|cursor| serde_json::from_str::<Cursor>(&cursor).ok());
     let from = staged_cursor(context)?.or(shown);
-    let stands =
-        from.is_some_and(|from| from.epoch == response.epoch && response.cursor.seq <= from.seq);
+    let stands = from.is_some_and(|from| {
+        let moved = response.cursor.seq > from.seq || response.cursor.place != from.place;
+        from.epoch == response.epoch && !moved
+    });
     Ok(!response.more || !stands)
 }
 
@@ -161,6 +163,35 @@ fn one_row(
     row: Row,
     first: bool,
 ) -> Result<(), StoreError> {
+    let row = under_present_key(context, row)?;
+    let key = row.key.clone();
+    put_row(context, schedule, row, first)?;
+    ids::correct(context, &key)
+}
+
+/// A row under the key that its entity has here. A row that holds a create of this device under
+/// another id tells which id the server gave.
+fn under_present_key(context: &mut Context<'_, '_>, row: Row) -> Result<Row, StoreError> {
+    for settled in &row.operations {
+        let Some(operation) = sent(context, settled.id)? else { continue };
+        let is_same = operation.key.entity_type == row.key.entity_type;
+        let is_renamed = is_same && operation.key.id != row.key.id && settled.outcome.is_settled();
+        if is_renamed && ids::was_create(context, &operation)? {
+            ids::given(context, &operation.key, &row.key.id)?;
+        }
+    }
+    if !context.tx.has_given_ids()? {
+        return Ok(row);
+    }
+    Ok(Row { key: context.tx.present_key(&row.key)?, ..row })
+}
+
+fn put_row(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    row: Row,
+    first: bool,
+) -> Result<(), StoreError> {
     let Some(row) = insert_new(context, first, row)? else { return Ok(()) };
     let local = context.tx.entity(&row.key)?;
     let waiting = local
@@ -246,6 +277,9 @@ fn settle(
     if !sent || !settled.outcome.is_settled() || operation.incarnation != incarnation {
         return Ok(());
     }
+    if operation.kind == Kind::Create {
+        ids::kept(context, &operation.key)?;
+    }
     let answer = answer_of(settled, version);
     keep_losses(context, &operation, &answer)?;
     let carried = context.tx.carried_by(settled.id)?;
@@ -257,6 +291,7 @@ fn answer_of(settled: &SettledOperation, version: Version) -> OperationAnswer {
     OperationAnswer {
         id: settled.id,
         outcome,
+        entity_id: None,
         version: Some(version),
         entity: None,
         fields: std::collections::BTreeMap::new(),

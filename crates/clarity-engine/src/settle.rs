@@ -2,7 +2,7 @@
 //! again, so that nothing is applied twice and nothing shows twice.
 
 use clarity_model::{
-    Counter, EntityKey, Fields, Outcome, RejectReason, Rejection, Seq, ServerTime, Version,
+    Counter, EntityKey, Fields, Kind, Outcome, RejectReason, Rejection, Seq, ServerTime, Version,
 };
 use clarity_protocol::{FieldOutcome, OperationAnswer, PushResponse, WireEntity, WireOperation};
 use clarity_store::{
@@ -14,17 +14,20 @@ use crate::context::Context;
 use crate::history::{Cause, Lost, remember};
 use crate::push::unreadable_frozen;
 use crate::view::{self, is_absorbed};
-use crate::{inbox, lane};
+use crate::{ids, inbox, lane, stale};
 
 /// Takes in the answers of a push.
 pub(crate) fn answers(
     context: &mut Context<'_, '_>,
     response: PushResponse,
 ) -> Result<(), StoreError> {
+    let stale = stale::told(context, &response.answers)?;
     for answer in response.answers {
-        answer_one(context, answer, response.at)?;
+        if !stale.contains(&answer.id) {
+            answer_one(context, answer, response.at)?;
+        }
     }
-    Ok(())
+    stale::send_again(context, &stale)
 }
 
 fn answer_one(
@@ -33,15 +36,17 @@ fn answer_one(
     at: ServerTime,
 ) -> Result<(), StoreError> {
     // A pull may have settled it already, and an answer may arrive twice.
-    let Some(operation) = context.tx.operation(answer.id)? else { return Ok(()) };
-    if operation.first_sent_at.is_none() || operation.carrier != Some(answer.id) {
-        return Ok(());
+    let Some(mut operation) = sent(context, answer.id)? else { return Ok(()) };
+    if let Some(id) = answer.entity_id.as_ref().filter(|_| answer.outcome.is_settled()) {
+        if ids::was_create(context, &operation)? {
+            operation.key = ids::given(context, &operation.key, id)?;
+        }
     }
     match answer.outcome {
         Outcome::Applied | Outcome::Merged | Outcome::Superseded => {
             settled(context, &operation, answer, at)
         }
-        Outcome::Conflict => conflict(context, &operation, answer),
+        Outcome::Conflict | Outcome::Stale => conflict(context, &operation, answer),
         Outcome::Rejected => {
             let rejection = answer.rejection.unwrap_or_else(unexplained);
             failed(context, &operation, rejection.code.as_str(), &rejection.message)
@@ -58,6 +63,15 @@ fn answer_one(
             failed(context, &operation, "may_have_arrived", message)
         }
     }
+}
+
+/// An operation that an answer names, if it was sent and still waits for one.
+pub(crate) fn sent(
+    context: &Context<'_, '_>,
+    id: Counter,
+) -> Result<Option<QueuedOperation>, StoreError> {
+    let operation = context.tx.operation(id)?;
+    Ok(operation.filter(|one| one.first_sent_at.is_some() && one.carrier == Some(id)))
 }
 
 fn unexplained() -> Rejection {
@@ -79,8 +93,9 @@ fn settled(
     let carried = context.tx.carried_by(answer.id)?;
     let version = answer.version.unwrap_or_default();
     let alone = lane.iter().all(|other| carried.contains(&other.counter));
-    if alone && answer.entity.is_none() && answer.outcome == Outcome::Applied {
-        let row = context.tx.entity(key)?;
+    let row = context.tx.entity(key)?;
+    let moves = row.as_ref().is_none_or(|row| version >= row.version);
+    if alone && moves && answer.entity.is_none() && answer.outcome == Outcome::Applied {
         let state = row_state_after(context, key, row.as_ref().map(|row| row.state))?;
         remove_carried(context, operation, &carried, &answer)?;
         if let (Some(state), Some(row)) = (state, row) {
@@ -89,11 +104,11 @@ fn settled(
             context.tx.set_entity_version(key, version, row.seq, updated_at, state)?;
             context.tx.remove_confirmed(key)?;
             context.noted.entity(key);
-            return Ok(());
+            return news(context, operation);
         }
-        return view::refold(context, key);
+        view::refold(context, key)?;
+        return news(context, operation);
     }
-    let row = context.tx.entity(key)?;
     view::materialise_create(context, &lane, row.as_ref())?;
     let confirmed = after(context, operation, &answer, at)?;
     keep_losses(context, operation, &answer)?;
@@ -102,7 +117,16 @@ fn settled(
         put_newer_confirmed(context, key, confirmed)?;
     }
     lane::unblock(context, key)?;
-    view::refold(context, key)
+    view::refold(context, key)?;
+    news(context, operation)
+}
+
+/// What is known of ids and references once an operation is part of the server's state.
+fn news(context: &mut Context<'_, '_>, operation: &QueuedOperation) -> Result<(), StoreError> {
+    if operation.kind == Kind::Create {
+        ids::kept(context, &operation.key)?;
+    }
+    ids::correct(context, &operation.key)
 }
 
 /// The state of a row whose only operations were just accepted as written: what it shows is what
@@ -149,7 +173,7 @@ fn after(
     for change in wire.changes {
         fields.put(&change.field, change.new);
     }
-    let deleted = wire.kind == clarity_model::Kind::Delete;
+    let deleted = wire.kind == Kind::Delete;
     Ok(Some(ConfirmedEntity { fields, deleted, version, seq, updated_at: at }))
 }
 

@@ -15,8 +15,8 @@ use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::{Write, Written};
 use crate::import::import;
-use crate::inbox;
 use crate::view::{self, lane_is_blocked, materialise_create};
+use crate::{ids, inbox};
 
 /// Applies one write. On an error nothing of it stays.
 pub(crate) fn apply(context: &mut Context<'_, '_>, write: Write) -> Result<Written, WriteError> {
@@ -44,10 +44,17 @@ fn apply_single(
 ) -> Result<Option<Counter>, WriteError> {
     match write {
         Write::Create { key, fields, parents } => {
+            let key = context.tx.present_key(&key)?;
             create(context, &key, fields, &parents, batch, None).map(Some)
         }
-        Write::Update { key, changes, seen } => update(context, &key, changes, seen, batch),
-        Write::Delete { key, seen } => delete(context, &key, seen, batch).map(Some),
+        Write::Update { key, changes, seen } => {
+            let key = context.tx.present_key(&key)?;
+            update(context, &key, changes, seen, batch)
+        }
+        Write::Delete { key, seen } => {
+            let key = context.tx.present_key(&key)?;
+            delete(context, &key, seen, batch).map(Some)
+        }
         _ => Err(WriteError::NotInBatch),
     }
 }
@@ -122,7 +129,7 @@ fn block_batch_if_held(
 pub(crate) fn create(
     context: &mut Context<'_, '_>,
     key: &EntityKey,
-    fields: Fields,
+    mut fields: Fields,
     parents: &[Counter],
     batch: Option<Counter>,
     import_id: Option<i64>,
@@ -136,7 +143,8 @@ pub(crate) fn create(
     };
     // The lane of an entity that is not there is empty, but for a pending delete's.
     let lane = if undelete { context.tx.lane(key)? } else { Vec::new() };
-    let waiting_parents = waiting(context, parents)?;
+    let named = ids::meet_fields(context, key, batch, &mut fields)?;
+    let waiting_parents = waiting(context, &[parents, &named].concat())?;
     let held = lane_is_blocked(&lane) || !waiting_parents.is_empty();
     let counter = context.tx.insert_operation(&NewOperation {
         kind: Kind::Create,
@@ -207,12 +215,14 @@ pub(crate) fn update(
     batch: Option<Counter>,
 ) -> Result<Option<Counter>, WriteError> {
     let row = live_row(context, key)?;
-    let seen = seen.map_or_else(|| row.fields.clone(), |seen| seen.fields);
-    let changes: Vec<FieldChange> = wanted
+    let mut seen = seen.map_or_else(|| row.fields.clone(), |seen| seen.fields);
+    ids::meet_seen(context, key, &mut seen, &row.fields)?;
+    let mut changes: Vec<FieldChange> = wanted
         .into_iter()
         .map(|(field, new)| FieldChange { old: seen.get(&field).cloned(), field, new })
-        .filter(|change| change.old != change.new)
         .collect();
+    let parents = ids::meet_changes(context, key, batch, &mut changes)?;
+    changes.retain(|change| change.old != change.new);
     if changes.is_empty() {
         return Ok(None);
     }
@@ -227,7 +237,8 @@ pub(crate) fn update(
         view.put(&change.field, merged.value);
     }
     validate_fields(&view)?;
-    let (counter, held) = queue(context, key, &row, Kind::Update, changes, batch)?;
+    let change = Queued { kind: Kind::Update, changes, batch, parents };
+    let (counter, held) = queue(context, key, &row, change)?;
     let stored = StoredEntity { fields: view, state: RowState::Pending, ..row };
     context.tx.put_entity(key, &stored)?;
     note(context, key);
@@ -246,14 +257,16 @@ pub(crate) fn delete(
     batch: Option<Counter>,
 ) -> Result<Counter, WriteError> {
     let row = live_row(context, key)?;
-    let unseen_edit = seen.as_ref().is_some_and(|seen| seen.fields != row.fields);
-    let seen = seen.map_or_else(|| row.fields.clone(), |seen| seen.fields);
+    let mut seen = seen.map_or_else(|| row.fields.clone(), |seen| seen.fields);
+    ids::meet_seen(context, key, &mut seen, &row.fields)?;
+    let unseen_edit = seen != row.fields;
     let changes = seen
         .0
         .into_iter()
         .map(|(field, old)| FieldChange { field, old: Some(old), new: None })
         .collect();
-    let (counter, held) = queue(context, key, &row, Kind::Delete, changes, batch)?;
+    let change = Queued { kind: Kind::Delete, changes, batch, parents: Vec::new() };
+    let (counter, held) = queue(context, key, &row, change)?;
     let stored = StoredEntity { fields: Fields::new(), state: RowState::PendingDelete, ..row };
     context.tx.put_entity(key, &stored)?;
     note(context, key);
@@ -269,15 +282,22 @@ fn live_row(context: &Context<'_, '_>, key: &EntityKey) -> Result<StoredEntity, 
         .ok_or(WriteError::NotFound)
 }
 
-/// Puts an operation on an existing entity into its lane. Says whether something there holds it.
+/// An operation on an existing entity, before it has its place in the queue.
+struct Queued {
+    kind: Kind,
+    changes: Vec<FieldChange>,
+    batch: Option<Counter>,
+    parents: Vec<Counter>,
+}
+
+/// Puts an operation on an existing entity into its lane. Says whether something holds it.
 fn queue(
     context: &mut Context<'_, '_>,
     key: &EntityKey,
     row: &StoredEntity,
-    kind: Kind,
-    changes: Vec<FieldChange>,
-    batch: Option<Counter>,
+    change: Queued,
 ) -> Result<(Counter, bool), WriteError> {
+    let Queued { kind, changes, batch, parents } = change;
     let held = if row.state == RowState::Clean {
         let confirmed = view::confirmed_of(context, key)?;
         if let Some(confirmed) = confirmed {
@@ -289,13 +309,15 @@ fn queue(
         materialise_create(context, &lane, Some(row))?;
         lane_is_blocked(&lane)
     };
+    let parents = waiting(context, &parents)?;
+    let held = held || !parents.is_empty();
     let counter = context.tx.insert_operation(&NewOperation {
         kind,
         key: key.clone(),
         changes: Some(changes),
         undelete: false,
         batch,
-        parents: Vec::new(),
+        parents,
         schema: context.tx.schema().version,
         made_at: context.now,
         state: if held { OperationState::Blocked } else { OperationState::Ready },

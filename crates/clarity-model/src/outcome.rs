@@ -14,6 +14,9 @@ pub enum Outcome {
     Superseded,
     /// Both sides changed the same thing and a person must choose; nothing was changed.
     Conflict,
+    /// The entity has moved on since the operation's base, and this backend merges nothing: the
+    /// device merges and sends again. Nothing was changed.
+    Stale,
     /// It can never succeed as it is; the reason says why.
     Rejected,
     /// Another operation of its atomic batch could not be applied, so neither was this one.
@@ -39,6 +42,7 @@ impl Outcome {
             Self::Merged => "merged",
             Self::Superseded => "superseded",
             Self::Conflict => "conflict",
+            Self::Stale => "stale",
             Self::Rejected => "rejected",
             Self::Blocked => "blocked",
             Self::OpIdReused => "op_id_reused",
@@ -54,6 +58,7 @@ impl Outcome {
             Self::Merged,
             Self::Superseded,
             Self::Conflict,
+            Self::Stale,
             Self::Rejected,
             Self::Blocked,
             Self::OpIdReused,

@@ -32,6 +32,9 @@ pub struct Cursor {
     /// The scope that was read.
     #[serde(default)]
     pub scope: Scope,
+    /// Where another kind of backend wants to go on, in its transport's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// Asks for the next page.

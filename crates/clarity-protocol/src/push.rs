@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use clarity_model::{
-    Counter, EntityKey, Epoch, FieldChange, Fields, Incarnation, Kind, LocalTime, Outcome,
-    Rejection, ServerTime, Version,
+    Counter, EntityId, EntityKey, Epoch, FieldChange, Fields, Incarnation, Kind, LocalTime,
+    Outcome, Rejection, ServerTime, Version,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -116,6 +116,10 @@ pub struct OperationAnswer {
     pub id: Counter,
     /// How it ended.
     pub outcome: Outcome,
+    /// The id that the server gave to the entity of a create, when it is not the one that the
+    /// device made; `id` on the wire.
+    #[serde(rename = "id", default, skip_serializing_if = "Option::is_none")]
+    pub entity_id: Option<EntityId>,
     /// The version of the entity that holds its effect; on a conflict, the version it met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,

@@ -1,13 +1,11 @@
-//! What this store is, whom it belongs to, and the ids that a backend gave.
+//! What this store is, and whom it belongs to.
 
-use clarity_model::{EntityId, EntityKey, EntityType, Epoch, Incarnation, LocalTime, Seq};
+use clarity_model::{Epoch, Incarnation, LocalTime, Seq};
 use rusqlite::params;
 
 use crate::error::StoreError;
 use crate::transaction::StoreTransaction;
-use crate::value::{
-    IdValue, epoch_bytes, incarnation_bytes, read_id, read_u128, read_unsigned, signed,
-};
+use crate::value::{epoch_bytes, incarnation_bytes, read_u128, read_unsigned, signed};
 
 /// What this store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,46 +181,5 @@ impl StoreTransaction<'_> {
             [],
         )?;
         Ok(())
-    }
-
-    /// Keeps the id that a backend gave to an entity.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn put_id_map(
-        &mut self,
-        entity_type: &EntityType,
-        local_id: &EntityId,
-        server_id: &EntityId,
-    ) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT OR REPLACE INTO id_map (type, local_id, server_id) VALUES (?1, ?2, ?3)",
-            params![entity_type.as_str(), IdValue::of(local_id), IdValue::of(server_id)],
-        )?;
-        Ok(())
-    }
-
-    /// The id that a backend gave to an entity, by the local one.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn server_id_of(&self, local: &EntityKey) -> Result<Option<EntityId>, StoreError> {
-        self.read_one(
-            "SELECT server_id FROM id_map WHERE type = ?1 AND local_id = ?2",
-            params![local.entity_type.as_str(), IdValue::of(&local.id)],
-            |row| read_id(row.get_ref(0)?, "id_map"),
-        )
-    }
-
-    /// The local id of an entity, by the one that a backend gave.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn local_id_of(&self, server: &EntityKey) -> Result<Option<EntityId>, StoreError> {
-        self.read_one(
-            "SELECT local_id FROM id_map WHERE type = ?1 AND server_id = ?2",
-            params![server.entity_type.as_str(), IdValue::of(&server.id)],
-            |row| read_id(row.get_ref(0)?, "id_map"),
-        )
     }
 }

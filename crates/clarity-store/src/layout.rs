@@ -49,6 +49,7 @@ pub(crate) struct TypeLayout {
     pub(crate) set_version: String,
     pub(crate) set_version_same_visibility: String,
     pub(crate) set_seq: String,
+    pub(crate) set_id: String,
     pub(crate) touch: String,
     pub(crate) list: String,
     pub(crate) count: String,
@@ -115,6 +116,7 @@ impl TypeLayout {
             set_version_same_visibility: format!("{set_version} AND (state < 2) = (?{next} < 2)"),
             set_version,
             set_seq: format!("UPDATE {table} SET seq = ?{next} WHERE {key}"),
+            set_id: format!("UPDATE {table} SET id = ?{next} WHERE {key}"),
             touch: format!("UPDATE {table} SET accessed_at = ?{next} WHERE {key}"),
             list: format!(
                 "SELECT {select_columns} FROM {table} \

@@ -17,6 +17,7 @@ mod counts;
 mod entity;
 mod error;
 mod identity;
+mod ids;
 mod inbox;
 mod layout;
 mod lineage;

@@ -125,6 +125,8 @@ pub struct QueuedOperation {
     pub carrier: Option<Counter>,
     /// Why it failed the last time.
     pub error: Option<OperationError>,
+    /// How often the entity had moved on at the server when what it wants arrived there.
+    pub rounds: u32,
 }
 
 pub(crate) fn kind_number(kind: Kind) -> i64 {
@@ -150,7 +152,7 @@ macro_rules! select_operation {
         concat!(
             "SELECT counter, incarnation, kind, type, id, changes, undelete, batch, schema, \
              made_at, state, attempts, first_sent_at, last_attempt_at, next_attempt_at, request, \
-             carrier, error FROM operation ",
+             carrier, error, rounds FROM operation ",
             $rest
         )
     };
@@ -182,5 +184,6 @@ pub(crate) fn read_operation(
         request: read_optional_unsigned(row, 15)?.map(RequestId),
         carrier: counter(16)?,
         error: read_optional_json(row.get_ref(17)?, TABLE, "error")?,
+        rounds: row.get(18)?,
     })
 }

@@ -135,10 +135,20 @@ const VERSION_1: &str = concat!(
 );
 
 /// Version 2, a file for each part of what it adds.
+///
+/// `id_map`, made anew: several local ids may lead to one entity. `type`, `local_id`; `server_id`:
+/// the id that the entity has now.
+///
+/// `unmet_reference`: an entity that names another one which the server does not know yet.
+/// - `type`, `id`: the one that is named; `from_type`, `from_id`: the one that names it
+///
+/// `operation`, a further column.
+/// - `rounds`: how often the entity had moved on at a backend that does not merge
 const VERSION_2: &str = concat!(
     include_str!("sql/version_2_storage.sql"),
     include_str!("sql/version_2_scopes.sql"),
     include_str!("sql/version_2_inbox.sql"),
     include_str!("sql/version_2_sources.sql"),
     include_str!("sql/version_2_life.sql"),
+    include_str!("sql/version_2_ids.sql"),
 );

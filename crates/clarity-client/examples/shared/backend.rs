@@ -97,6 +97,7 @@ impl State {
         OperationAnswer {
             id: operation.id,
             outcome,
+            entity_id: None,
             version: now.map(|row| row.version),
             entity: entity.map(|row| WireEntity {
                 version: row.version,
@@ -115,7 +116,8 @@ impl State {
         let mut rows: Vec<Row> = rows.cloned().collect();
         rows.sort_by_key(|row| row.seq);
         let head = Seq(self.head);
-        let cursor = Cursor { epoch: EPOCH, seq: head, check: Check(0), scope: Default::default() };
+        let scope = Default::default();
+        let cursor = Cursor { epoch: EPOCH, seq: head, check: Check(0), scope, place: None };
         let at = ServerTime(0);
         PullResponse { epoch: EPOCH, at, rows, cursor, head, more: false, durable_through: head }
     }

@@ -103,6 +103,7 @@ fn plain_answer(id: u64, outcome: Outcome) -> OperationAnswer {
     OperationAnswer {
         id: Counter(id),
         outcome,
+        entity_id: None,
         version: None,
         entity: None,
         fields: Default::default(),
@@ -147,6 +148,12 @@ pub(crate) fn push_response() -> PushResponse {
         plain_answer(6, Outcome::Superseded),
         plain_answer(7, Outcome::OpIdReused),
         plain_answer(8, Outcome::Reidentify),
+        OperationAnswer {
+            entity_id: Some(EntityId::new("31").expect("an id")),
+            version: Some(Version(1)),
+            ..plain_answer(9, Outcome::Applied)
+        },
+        plain_answer(10, Outcome::Stale),
     ];
     let mut answers = vec![applied, merged, deleted, rejected, blocked];
     answers.extend(others);
@@ -162,6 +169,7 @@ pub(crate) fn cursor() -> Cursor {
             types: vec![EntityType::new("Note").expect("a type name")],
             window_days: Some(30),
         },
+        place: None,
     }
 }
 

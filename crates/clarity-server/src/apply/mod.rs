@@ -148,6 +148,7 @@ fn plain_answer(id: Counter, outcome: Outcome) -> OperationAnswer {
     OperationAnswer {
         id,
         outcome,
+        entity_id: None,
         version: None,
         entity: None,
         fields: BTreeMap::new(),

@@ -173,7 +173,18 @@ impl<T: AccountTransaction> Session<'_, T> {
             _ if tell => current.as_ref().map(wire),
             _ => None,
         };
-        Ok(OperationAnswer { id, outcome, version, entity, fields, rejection, blocked_by: None })
+        let blocked_by = None;
+        let entity_id = None;
+        Ok(OperationAnswer {
+            id,
+            outcome,
+            entity_id,
+            version,
+            entity,
+            fields,
+            rejection,
+            blocked_by,
+        })
     }
 
     /// Keeps the receipts of an operation and of those that it carried.

@@ -56,7 +56,8 @@ pub(crate) fn cursor_at<S: AccountSnapshot>(
 ) -> Result<Cursor, StorageError> {
     let check: Option<Check> = check_of(snapshot, identity, account, seq)?;
     let check = check.ok_or(StorageError::Value("a position of the log without a seed"))?;
-    Ok(Cursor { epoch: identity.epoch, seq, check, scope: request.scope.clone() })
+    let scope = request.scope.clone();
+    Ok(Cursor { epoch: identity.epoch, seq, check, scope, place: None })
 }
 
 /// The operations of the asking store whose answers it may not have, by entity.

@@ -113,6 +113,7 @@ pub(crate) fn plain_answer(id: Counter, outcome: Outcome) -> OperationAnswer {
     OperationAnswer {
         id,
         outcome,
+        entity_id: None,
         version: None,
         entity: None,
         fields: Default::default(),

@@ -1,7 +1,7 @@
 //! The small tables: what the store is, cursors, imports, ids, named values and sums.
 
-use clarity_model::{Epoch, Incarnation, LocalTime, Seq, ServerTime};
-use clarity_store::{Credentials, CursorPart, Meta, StoreError};
+use clarity_model::{EntityKey, Epoch, Incarnation, LocalTime, Seq, ServerTime};
+use clarity_store::{Credentials, CursorPart, Meta, StoreError, StoreTransaction};
 use serde_json::json;
 
 use crate::support::{BIRTH, Place, entity_type, key, sample, update};
@@ -138,11 +138,25 @@ fn ids_map_both_ways() {
     let mut store = place.open();
     let mut transaction = store.begin().unwrap();
     let (local, server) = (sample(1), key("Sample", "server-9"));
-    transaction.put_id_map(&local.entity_type, &local.id, &server.id).unwrap();
+    let put = |transaction: &mut StoreTransaction<'_>, from: &EntityKey, to: &EntityKey| {
+        transaction.put_id_map(&from.entity_type, &from.id, &to.id).unwrap();
+    };
+    assert!(!transaction.has_given_ids().unwrap());
+    put(&mut transaction, &local, &server);
     assert_eq!(transaction.server_id_of(&local).unwrap(), Some(server.id.clone()));
-    assert_eq!(transaction.local_id_of(&server).unwrap(), Some(local.id.clone()));
-    let other = clarity_model::EntityKey { entity_type: entity_type("Other"), ..server };
-    assert_eq!(transaction.local_id_of(&other).unwrap(), None);
+    assert_eq!(transaction.present_key(&local).unwrap(), server);
+    assert_eq!(transaction.local_ids_of(&server).unwrap(), [local.id.clone()]);
+    let other = EntityKey { entity_type: entity_type("Other"), ..server.clone() };
+    assert_eq!(transaction.local_ids_of(&other).unwrap(), []);
+    // A second name, a longer way, and the way back.
+    put(&mut transaction, &sample(2), &server);
+    put(&mut transaction, &server, &sample(3));
+    assert_eq!(transaction.present_key(&local).unwrap(), sample(3));
+    assert_eq!(transaction.present_key(&server).unwrap(), sample(3));
+    assert_eq!(transaction.local_ids_of(&sample(3)).unwrap().len(), 3);
+    put(&mut transaction, &sample(3), &local);
+    assert_eq!(transaction.present_key(&server).unwrap(), local);
+    assert_eq!(transaction.present_key(&local).unwrap(), local);
 }
 
 /// Shows that named values and sums are kept, and that a value of another form is an error that

@@ -61,7 +61,12 @@ pub(crate) struct Bench {
 impl Bench {
     /// A new store whose driver has begun: its first pull waits for an answer.
     pub(crate) fn new() -> Self {
-        let schema = Arc::new(Schema::shipped().unwrap());
+        Self::of(Schema::shipped().unwrap())
+    }
+
+    /// The same with a schema of the test's own.
+    pub(crate) fn of(schema: Schema) -> Self {
+        let schema = Arc::new(schema);
         let mut bench = Self {
             directory: TempDir::new().unwrap(),
             engine: Engine::new(&schema),
@@ -315,6 +320,11 @@ impl Bench {
         let mut conflicts = self.conflicts();
         assert_eq!(conflicts.len(), 1);
         conflicts.remove(0)
+    }
+
+    /// The key that an entity has now.
+    pub(crate) fn present(&mut self, key: &EntityKey) -> EntityKey {
+        self.store().begin().unwrap().present_key(key).unwrap()
     }
 
     /// What the app sees of an entity.

@@ -53,6 +53,7 @@ pub(crate) fn answer(operation: &WireOperation, outcome: Outcome) -> Answer {
     OperationAnswer {
         id: operation.id,
         outcome,
+        entity_id: None,
         version: None,
         entity: None,
         fields: std::collections::BTreeMap::new(),
@@ -115,7 +116,13 @@ pub(crate) fn holding(row: Row, id: Counter, outcome: Outcome) -> Row {
 }
 
 pub(crate) fn cursor(seq: u64) -> Cursor {
-    Cursor { epoch: EPOCH, seq: Seq(seq), check: clarity_check(seq), scope: Scope::default() }
+    Cursor {
+        epoch: EPOCH,
+        seq: Seq(seq),
+        check: clarity_check(seq),
+        scope: Scope::default(),
+        place: None,
+    }
 }
 
 fn clarity_check(seq: u64) -> Check {

@@ -85,6 +85,7 @@ pub(super) fn outcome_code(outcome: Outcome) -> i64 {
         Outcome::Blocked => 5,
         Outcome::OpIdReused => 6,
         Outcome::Reidentify => 7,
+        Outcome::Stale => 8,
     }
 }
 
@@ -98,6 +99,7 @@ pub(super) fn outcome_of(code: i64) -> Result<Outcome, StorageError> {
         5 => Outcome::Blocked,
         6 => Outcome::OpIdReused,
         7 => Outcome::Reidentify,
+        8 => Outcome::Stale,
         _ => return Err(StorageError::Value("an outcome")),
     })
 }
