@@ -252,12 +252,25 @@ impl Client {
         part(&snapshot)
     }
 
-    /// One entity, with the local changes that wait.
+    /// One entity, with the local changes that wait. A key that the entity had before a backend
+    /// gave it another id finds it too; the entity names its present key.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn get(&self, key: &EntityKey) -> Result<Option<Entity>, ClientError> {
-        self.read(|tx| Ok(tx.entity(key)?.and_then(|row| visible(key.clone(), row))))
+        self.read(|tx| {
+            let key = tx.present_key(key)?;
+            Ok(tx.entity(&key)?.and_then(|row| visible(key, row)))
+        })
+    }
+
+    /// The key that an entity has now: another one than it was made with, once a backend gave it
+    /// an id of its own. Every call takes the older key as well.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn present_key(&self, key: &EntityKey) -> Result<EntityKey, ClientError> {
+        self.read(|tx| Ok(tx.present_key(key)?))
     }
 
     /// Entities of a type in the order of their ids, after `after`, at most `limit`.

@@ -37,10 +37,10 @@ fn answer_one(
 ) -> Result<(), StoreError> {
     // A pull may have settled it already, and an answer may arrive twice.
     let Some(mut operation) = sent(context, answer.id)? else { return Ok(()) };
-    if let Some(id) = answer.entity_id.as_ref().filter(|_| answer.outcome.is_settled()) {
-        if ids::was_create(context, &operation)? {
-            operation.key = ids::given(context, &operation.key, id)?;
-        }
+    if let Some(id) = answer.entity_id.as_ref().filter(|_| answer.outcome.is_settled())
+        && ids::was_create(context, &operation)?
+    {
+        operation.key = ids::given(context, &operation.key, id)?;
     }
     match answer.outcome {
         Outcome::Applied | Outcome::Merged | Outcome::Superseded => {

@@ -33,12 +33,14 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let number = 0_u8..4;
+    let perhaps = prop::option::of(number.clone());
+    let to = || (number.clone(), perhaps.clone());
     let step = prop_oneof![
-        3 => (number.clone(), prop::option::of(number.clone())).prop_map(|(a, b)| Step::MakePlan(a, b)),
+        3 => to().prop_map(|(a, b)| Step::MakePlan(a, b)),
         3 => (number.clone(), number.clone()).prop_map(|(a, b)| Step::MakeStep(a, b)),
-        3 => (number.clone(), prop::option::of(number.clone())).prop_map(|(a, b)| Step::PointStep(a, b)),
+        3 => to().prop_map(|(a, b)| Step::PointStep(a, b)),
         2 => (number.clone(), 0_u8..9).prop_map(|(a, b)| Step::NamePlan(a, b)),
-        1 => number.prop_map(Step::DeletePlan),
+        1 => number.clone().prop_map(Step::DeletePlan),
         5 => any::<bool>().prop_map(|arrives| Step::Answer { arrives }),
         2 => any::<bool>().prop_map(|names| Step::Pull { names }),
         1 => Just(Step::Restart),

@@ -145,7 +145,7 @@ fn ids_map_both_ways() {
     put(&mut transaction, &local, &server);
     assert_eq!(transaction.server_id_of(&local).unwrap(), Some(server.id.clone()));
     assert_eq!(transaction.present_key(&local).unwrap(), server);
-    assert_eq!(transaction.local_ids_of(&server).unwrap(), [local.id.clone()]);
+    assert_eq!(transaction.local_ids_of(&server).unwrap(), vec![local.id.clone()]);
     let other = EntityKey { entity_type: entity_type("Other"), ..server.clone() };
     assert_eq!(transaction.local_ids_of(&other).unwrap(), []);
     // A second name, a longer way, and the way back.
