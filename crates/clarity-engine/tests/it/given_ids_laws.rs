@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clarity_engine::protocol::model::{Counter, EntityId, EntityKey, Fields, Kind, Version};
+use clarity_engine::protocol::model::{Counter, EntityId, EntityKey, Kind, Version};
 use clarity_engine::protocol::{FailureClass, Row, WireOperation};
 use clarity_engine::{Write, WriteError};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use crate::support::{Bench, update, wire};
 
 /// One step of a life.
 #[derive(Debug, Clone)]
-enum Step {
+enum Act {
     MakePlan(u8, Option<u8>),
     MakeStep(u8, u8),
     PointStep(u8, Option<u8>),
@@ -31,19 +31,19 @@ enum Step {
     Restart,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<Act>> {
     let number = 0_u8..4;
     let perhaps = prop::option::of(number.clone());
     let to = || (number.clone(), perhaps.clone());
     let step = prop_oneof![
-        3 => to().prop_map(|(a, b)| Step::MakePlan(a, b)),
-        3 => (number.clone(), number.clone()).prop_map(|(a, b)| Step::MakeStep(a, b)),
-        3 => to().prop_map(|(a, b)| Step::PointStep(a, b)),
-        2 => (number.clone(), 0_u8..9).prop_map(|(a, b)| Step::NamePlan(a, b)),
-        1 => number.clone().prop_map(Step::DeletePlan),
-        5 => any::<bool>().prop_map(|arrives| Step::Answer { arrives }),
-        2 => any::<bool>().prop_map(|names| Step::Pull { names }),
-        1 => Just(Step::Restart),
+        3 => to().prop_map(|(a, b)| Act::MakePlan(a, b)),
+        3 => (number.clone(), number.clone()).prop_map(|(a, b)| Act::MakeStep(a, b)),
+        3 => to().prop_map(|(a, b)| Act::PointStep(a, b)),
+        2 => (number.clone(), 0_u8..9).prop_map(|(a, b)| Act::NamePlan(a, b)),
+        1 => number.clone().prop_map(Act::DeletePlan),
+        5 => any::<bool>().prop_map(|arrives| Act::Answer { arrives }),
+        2 => any::<bool>().prop_map(|names| Act::Pull { names }),
+        1 => Just(Act::Restart),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -69,11 +69,10 @@ impl Backend {
             return answer;
         }
         let mut key = operation.key.clone();
-        if operation.kind == Kind::Create && !self.rows.contains_key(&key) {
-            if key.entity_type.as_str() == "Plan" {
-                self.given += 1;
-                key.id = EntityId::new(format!("given-{}", self.given)).unwrap();
-            }
+        let is_new = operation.kind == Kind::Create && !self.rows.contains_key(&key);
+        if is_new && key.entity_type.as_str() == "Plan" {
+            self.given += 1;
+            key.id = EntityId::new(format!("given-{}", self.given)).unwrap();
         }
         let before = self.rows.get(&key);
         let version = Version(before.map_or(0, |row| row.version.0) + 1);
@@ -138,30 +137,30 @@ impl Life {
         }
     }
 
-    fn step(&mut self, of: Step) {
+    fn step(&mut self, of: Act) {
         match of {
-            Step::MakePlan(id, after) => {
-                let after = after.map(|id| local(id));
+            Act::MakePlan(id, after) => {
+                let after = after.map(local);
                 let fields = after.map_or(json!({}), |after| json!({ "after": after }));
                 self.make(plan(&local(id)), fields);
             }
-            Step::MakeStep(id, to) => {
+            Act::MakeStep(id, to) => {
                 let fields = json!({ "plan": local(to), "title": local(to) });
                 self.make(step(&format!("step-{id}")), fields);
             }
-            Step::PointStep(id, to) => {
+            Act::PointStep(id, to) => {
                 let changes = json!({ "plan": to.map(local) });
                 self.write(update(&step(&format!("step-{id}")), changes, None));
             }
-            Step::NamePlan(id, name) => {
+            Act::NamePlan(id, name) => {
                 self.write(update(&plan(&local(id)), json!({ "title": name.to_string() }), None));
             }
-            Step::DeletePlan(id) => {
+            Act::DeletePlan(id) => {
                 self.write(Write::Delete { key: plan(&local(id)), seen: None });
             }
-            Step::Answer { arrives } => self.answer(arrives),
-            Step::Pull { names } => self.pull(names),
-            Step::Restart => self.bench.restart(),
+            Act::Answer { arrives } => self.answer(arrives),
+            Act::Pull { names } => self.pull(names),
+            Act::Restart => self.bench.restart(),
         }
     }
 
