@@ -85,10 +85,9 @@ impl Backend {
             fields.put(&change.field, change.new.clone());
         }
         let deleted = operation.kind == Kind::Delete;
-        let row = wire::row(&key, version.0, json!(fields));
-        let fields = (!deleted).then_some(row.fields.unwrap_or_else(Fields::new));
-        self.rows
-            .insert(key.clone(), Row { fields, deleted, ..wire::row(&key, version.0, json!({})) });
+        let row = wire::row(&key, version.0, json!({}));
+        let fields = (!deleted).then_some(fields);
+        self.rows.insert(key.clone(), Row { fields, deleted, ..row });
         self.receipts.insert(operation.id, (key.clone(), version));
         let mut answer = wire::applied(operation);
         answer.version = Some(version);

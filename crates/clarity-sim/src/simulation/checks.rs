@@ -46,7 +46,7 @@ pub(crate) fn note_named(model: &mut Model, events: &[Event]) {
     for event in events {
         let Event::RequestFinished { result: Ok(response), .. } = event else { continue };
         match response {
-            Response::Push(push) => {
+            Response::Push(push) | Response::PushInPart { answered: push, .. } => {
                 let settled = push.answers.iter().filter(|answer| answer.outcome.is_settled());
                 model.named.extend(settled.map(|answer| answer.id));
             }
