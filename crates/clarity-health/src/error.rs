@@ -38,6 +38,53 @@ pub enum HealthError {
     /// The file declares XML entities, which no Apple Health export does.
     #[error("the file declares XML entities, which is refused; a real export never does")]
     EntityDeclaration,
+    /// JSON without FHIR resources.
+    #[error("this JSON holds no FHIR resources; expected a bundle or single resources of FHIR R4")]
+    NotFhir,
+    /// None of the formats that can be imported.
+    #[error(
+        "this is nothing that can be imported; expected an Apple Health export (zip, folder or \
+         XML), FHIR R4 JSON (file or folder), a CSV table with headings, or an export made by \
+         this program"
+    )]
+    NotRecognised,
+    /// A text in UTF-16.
+    #[error("the file is UTF-16; save it as UTF-8 (in a spreadsheet: \"CSV UTF-8\") and try again")]
+    Utf16,
+    /// A table without a column that says when.
+    #[error(
+        "no column of the table says when; map the one that does to start, or to date and time \
+         (--map \"HEADING=start\")"
+    )]
+    CsvNoTime,
+    /// A table without a column that says what was measured.
+    #[error(
+        "no column of the table says what was measured; map one to value and one to metric, or \
+         name the metric of a column (--map \"HEADING=BodyMass:kg\")"
+    )]
+    CsvNoValue,
+    /// A column was mapped to something that does not exist, or that is not in the table.
+    #[error(
+        "the mapping \"{0}\" does not fit: write HEADING=ROLE with a heading of the table and one \
+         of start, end, date, time, metric, value, unit, category, source, device, ignore, or \
+         METRIC:UNIT"
+    )]
+    CsvMapping(String),
+    /// Times without a zone.
+    #[error(
+        "the times in the table have no zone; say which one holds (--zone Europe/Berlin, or \
+         --zone +02:00)"
+    )]
+    CsvZoneMissing,
+    /// A zone that is not known.
+    #[error("\"{0}\" is no time zone; write it as Europe/Berlin or +02:00")]
+    UnknownZone(String),
+    /// Dates such as 03/04/2020.
+    #[error(
+        "dates such as 03/04/2020 can be read in two ways; say which (--dates day-first or \
+         --dates month-first)"
+    )]
+    CsvDateOrder,
     /// The file unpacks to more than is believable.
     #[error("the export unpacks to far more data than a real one; it is refused")]
     TooLarge,

@@ -1,8 +1,10 @@
 //! Reads health data that a person already has.
 //!
-//! [`AppleExport`] reads the export of Apple's Health app, of any size, in flat memory, and hands
-//! over [`Sample`]s: entities with fields and an id that is the same on every device and in every
-//! later export of the same phone. [`bundled_export`] is a real one to try it with, [`generate`]
+//! [`HealthFile`] opens whatever it is: an export of Apple's Health app ([`AppleExport`]), FHIR R4
+//! JSON, or a table. Each is read in flat memory, whatever its size, and handed over as
+//! [`Sample`]s: entities with fields and an id that is the same on every device and in every later
+//! export of the same phone. [`HealthSource`] is the contract of feeds that go on, with cursors and
+//! deletions. [`bundled_export`] is a real one to try it with, [`generate`]
 //! makes one of any size with every defect that real ones have.
 //!
 //! ```
@@ -24,6 +26,8 @@
 //!
 //! # What becomes of what
 #![doc = include_str!("fields.md")]
+//! # Tables
+#![doc = include_str!("csv.md")]
 //! # Units
 #![doc = include_str!("units.md")]
 //! # Identity
@@ -31,21 +35,34 @@
 
 mod apple;
 mod bundled;
+mod counted;
+mod csv;
 mod error;
+mod fhir;
+mod file;
 pub mod generate;
 mod identity;
 pub mod limits;
+mod meter;
+mod metrics;
 mod number;
+mod output;
 mod report;
 pub mod sample;
+mod scan;
+pub mod source;
 mod time;
 mod units;
 mod xml;
 
 pub use apple::AppleExport;
 pub use bundled::{BundledExport, bundled_export};
+pub use csv::{CsvFile, CsvOptions, DateOrder};
 pub use error::HealthError;
+pub use fhir::{FhirFile, FhirWriter, Measured};
+pub use file::{FileSource, HealthFile};
 pub use report::{
     Counts, Damage, DamagedFile, ImportId, MetricScan, Phase, Progress, ReadReport, ScanReport,
 };
-pub use sample::Sample;
+pub use sample::{Batch, Deletion, ExternalRef, Sample};
+pub use source::HealthSource;

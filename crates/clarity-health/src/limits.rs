@@ -40,3 +40,15 @@ pub const DAMAGES_LISTED_MAX: usize = 100;
 pub const COUNTED_NAMES_MAX: usize = 1_000;
 /// How many bytes are read between two progress calls, at least.
 pub const PROGRESS_BYTES: u64 = 1024 * 1024;
+/// Most bytes of one entry of a FHIR bundle. A longer one is damage, and ends the reading of its
+/// file.
+pub const FHIR_ENTRY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes of one member of a FHIR resource that is looked at; what is passed over is bounded by
+/// [`FHIR_ENTRY_BYTES_MAX`] alone.
+pub const FHIR_KEPT_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes of one row of a table. A longer one is damage, and ends the reading of its file: a
+/// quote is probably not closed.
+pub const CSV_ROW_BYTES_MAX: usize = 1024 * 1024;
+/// Most samples of the voltage in one electrocardiogram: a minute and a half at 512 Hz is within
+/// what one entity may hold.
+pub const ECG_SAMPLES_MAX: usize = 30_000;

@@ -41,6 +41,8 @@ pub enum Phase {
     Records,
     /// Reading the routes of workouts.
     Routes,
+    /// Reading electrocardiograms.
+    Electrocardiograms,
 }
 
 impl Phase {
@@ -51,6 +53,7 @@ impl Phase {
             Self::Scanning => "Looking through the export",
             Self::Records => "Reading records",
             Self::Routes => "Reading workout routes",
+            Self::Electrocardiograms => "Reading electrocardiograms",
         }
     }
 }
@@ -82,6 +85,10 @@ pub enum DamagedFile {
     /// A route file, by its number in the order of their names. Names tell when somebody was out,
     /// and are not repeated here.
     Route(u32),
+    /// An electrocardiogram, by its number in the order of their names.
+    Electrocardiogram(u32),
+    /// A file of a folder, by its number in the order of their names.
+    File(u32),
 }
 
 impl fmt::Display for DamagedFile {
@@ -89,6 +96,8 @@ impl fmt::Display for DamagedFile {
         match self {
             Self::Records => formatter.write_str("the records"),
             Self::Route(number) => write!(formatter, "route file {number}"),
+            Self::Electrocardiogram(number) => write!(formatter, "electrocardiogram {number}"),
+            Self::File(number) => write!(formatter, "file {number}"),
         }
     }
 }
@@ -120,6 +129,13 @@ impl Counts {
             self.0.insert(name.to_owned(), count);
         } else {
             *self.0.entry(Self::OTHER.to_owned()).or_default() += count;
+        }
+    }
+
+    /// As [`Counts::add`], and nothing for none.
+    pub(crate) fn add_some(&mut self, name: &str, count: u64) {
+        if count > 0 {
+            self.add(name, count);
         }
     }
 
@@ -158,6 +174,10 @@ pub struct ReadReport {
     pub records_by_type: Counts,
     /// Points in the route chunks that were handed over.
     pub route_points: u64,
+    /// Things that the source withdrew: entered in error, or deleted.
+    pub withdrawn: u64,
+    /// People that the data is about, as far as it says; more than one is a reason to ask.
+    pub subjects: u64,
     /// What was left out on purpose, by reason.
     pub skipped: Counts,
     /// What was mended on the way, by kind.
@@ -182,6 +202,8 @@ impl ReadReport {
             emitted: Counts::default(),
             records_by_type: Counts::default(),
             route_points: 0,
+            withdrawn: 0,
+            subjects: 0,
             skipped: Counts::default(),
             repaired: Counts::default(),
             damaged: Vec::new(),
@@ -210,6 +232,16 @@ impl fmt::Display for ReadReport {
         writeln!(formatter, "{} samples from {} bytes", self.emitted.total(), self.bytes)?;
         for (name, count) in self.emitted.iter() {
             writeln!(formatter, "  {count:>10}  {name}")?;
+        }
+        if self.withdrawn > 0 {
+            writeln!(formatter, "Withdrawn by the source: {}", self.withdrawn)?;
+        }
+        if self.subjects > 1 {
+            writeln!(
+                formatter,
+                "The data is about {} different people; import only your own.",
+                self.subjects
+            )?;
         }
         write_section(formatter, "Left out", &self.skipped)?;
         write_section(formatter, "Mended", &self.repaired)?;

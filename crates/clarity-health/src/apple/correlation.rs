@@ -4,8 +4,8 @@ use clarity_model::Fields;
 use serde_json::Value;
 
 use super::common::{Added, Common, Extras, Unreadable, put, strip_type_prefix};
-use super::output::{Output, Ready};
 use super::record::Reading;
+use crate::output::{Output, Ready};
 use crate::sample::entity_type::CORRELATION;
 use crate::xml::Attributes;
 

@@ -11,13 +11,13 @@ use clarity_model::EntityId;
 use super::common::{Added, SKIPPED_FULL, SKIPPED_REPEATED, Unreadable};
 use super::correlation::Correlation;
 use super::element::Element;
-use super::output::Output;
 use super::record::Record;
 use super::route::{Point, RouteChunks, known};
 use super::summary::read_summary;
 use super::workout::Workout;
 use crate::limits::DEPTH_MAX;
 use crate::number::parse;
+use crate::output::Output;
 use crate::time::parse_timestamp;
 use crate::xml::{Attributes, element_name};
 

@@ -4,9 +4,9 @@ use std::io::Read;
 
 use clarity_model::EntityId;
 
-use super::output::Output;
 use super::route::{Point, RouteChunks, known, route_id};
 use crate::number::parse;
+use crate::output::Output;
 use crate::time::parse_timestamp;
 use crate::xml::{Attributes, Breakage, Scanner, Token, element_name};
 

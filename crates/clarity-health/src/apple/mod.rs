@@ -15,11 +15,9 @@ mod correlation;
 mod document;
 mod element;
 mod gpx;
-mod output;
 mod package;
 mod record;
 mod route;
-mod scan;
 mod summary;
 mod workout;
 
@@ -32,12 +30,15 @@ use clarity_model::EntityId;
 
 use self::document::Document;
 use self::gpx::{RouteOutcome, read_route, read_route_id};
-use self::output::{Output, Sink};
 use self::package::Package;
+use crate::csv::read_ecg;
 use crate::error::{HealthError, is_limit};
-use crate::limits::{PROGRESS_BYTES, PROLOGUE_BYTES_MAX};
+use crate::limits::PROLOGUE_BYTES_MAX;
+use crate::meter::Meter;
+use crate::output::{Output, Sink};
 use crate::report::{DamagedFile, ImportId, Phase, Progress, ReadReport, ScanReport};
-use crate::sample::Sample;
+use crate::sample::{Batch, Sample};
+use crate::scan;
 use crate::xml::{Breakage, Scanner, Token};
 
 const SKIPPED_EMPTY_ROUTE: &str = "route file without points";
@@ -48,6 +49,7 @@ const DAMAGED_ENTITY: &str = "an entity declaration, which is refused";
 const DAMAGED_END: &str = "the file ends before the export does";
 const DAMAGED_STREAM: &str = "the file cannot be read or unpacked further than here";
 const DAMAGED_TAIL: &str = "data after the end of the export, which was not read";
+const DAMAGED_ECG: &str = "the electrocardiogram cannot be read or unpacked";
 const DAMAGED_ROUTE: &str = "the route file cannot be read or unpacked";
 
 /// An opened Apple Health export.
@@ -102,8 +104,8 @@ impl AppleExport {
     /// Unpacked bytes of all files that will be read, as the zip or the folder states them.
     #[must_use]
     pub fn bytes_total(&self) -> u64 {
-        let routes = self.package.routes.iter().map(|part| part.bytes);
-        routes.fold(self.package.records.bytes, u64::saturating_add)
+        let parts = self.package.routes.iter().chain(&self.package.electrocardiograms);
+        parts.map(|part| part.bytes).fold(self.package.records.bytes, u64::saturating_add)
     }
 
     /// Looks through the whole export without importing anything. A break of `progress` stops it;
@@ -115,7 +117,8 @@ impl AppleExport {
         &mut self,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<ScanReport, HealthError> {
-        scan::scan(self, progress)
+        let mut meter = Meter::new(progress, self.bytes_total(), Some(Phase::Scanning));
+        scan::scan(&mut |sink| self.run(sink, &mut meter))
     }
 
     /// Reads the whole export. `sink` gets the samples in batches of at most
@@ -137,10 +140,11 @@ impl AppleExport {
             progress(progress_now);
             ControlFlow::Continue(())
         };
-        self.run(sink, &mut Meter::new(&mut report_progress, self.bytes_total(), None))
+        let mut take = |batch: Batch| sink(batch.samples);
+        self.run(&mut take, &mut Meter::new(&mut report_progress, self.bytes_total(), None))
     }
 
-    fn run(
+    pub(crate) fn run(
         &mut self,
         sink: &mut Sink<'_>,
         meter: &mut Meter<'_>,
@@ -152,6 +156,7 @@ impl AppleExport {
         let (route_files, unreadable) = self.index_routes();
         self.read_records(&route_files, &mut output, meter)?;
         self.read_routes(&unreadable, &mut output, meter)?;
+        self.read_electrocardiograms(&mut output, meter);
         output.flush();
         output.report.bytes = meter.done_bytes;
         meter.call(0, &output);
@@ -253,6 +258,24 @@ impl AppleExport {
         }
         Ok(())
     }
+
+    fn read_electrocardiograms(&mut self, output: &mut Output<'_>, meter: &mut Meter<'_>) {
+        meter.begin(Phase::Electrocardiograms);
+        let parts = self.package.electrocardiograms.clone();
+        for (part, number) in parts.iter().zip(1..) {
+            if output.cancelled() {
+                break;
+            }
+            output.file = DamagedFile::Electrocardiogram(number);
+            match self.package.read(part) {
+                Ok(reader) => {
+                    let position = read_ecg(reader, output);
+                    meter.finish_file(position, output);
+                }
+                Err(_) => output.damage(0, DAMAGED_ECG),
+            }
+        }
+    }
 }
 
 /// Moves one token from the scanner into the document. Breaks at the end of the input.
@@ -288,65 +311,4 @@ fn read_token<R: Read>(
         }
     }
     ControlFlow::Continue(())
-}
-
-/// Says how far the reading is, about once for each mebibyte.
-struct Meter<'a> {
-    progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
-    bytes_total: u64,
-    phase: Phase,
-    /// Set while scanning: all phases look like one.
-    fixed_phase: Option<Phase>,
-    done_bytes: u64,
-    next_call_bytes: u64,
-    stopped: bool,
-}
-
-impl<'a> Meter<'a> {
-    fn new(
-        progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
-        bytes_total: u64,
-        fixed_phase: Option<Phase>,
-    ) -> Self {
-        let phase = fixed_phase.unwrap_or(Phase::Records);
-        Self {
-            progress,
-            bytes_total,
-            phase,
-            fixed_phase,
-            done_bytes: 0,
-            next_call_bytes: 0,
-            stopped: false,
-        }
-    }
-
-    fn begin(&mut self, phase: Phase) {
-        self.phase = self.fixed_phase.unwrap_or(phase);
-    }
-
-    fn advance(&mut self, position: u64, output: &mut Output<'_>) {
-        if self.done_bytes + position >= self.next_call_bytes {
-            self.call(position, output);
-            output.report.cancelled |= self.stopped;
-        }
-    }
-
-    fn finish_file(&mut self, position: u64, output: &mut Output<'_>) {
-        self.advance(position, output);
-        self.done_bytes += position;
-    }
-
-    fn call(&mut self, position: u64, output: &Output<'_>) {
-        let bytes_read = self.done_bytes + position;
-        self.next_call_bytes = bytes_read + PROGRESS_BYTES;
-        let flow = (self.progress)(Progress {
-            phase: self.phase,
-            bytes_read,
-            bytes_total: self.bytes_total.max(bytes_read),
-            samples: output.report.emitted.total(),
-            skipped: output.report.skipped.total(),
-            damaged: output.report.damaged_total,
-        });
-        self.stopped |= flow.is_break();
-    }
 }

@@ -18,7 +18,6 @@ use crate::limits::{
     ZIP_RATIO_MAX,
 };
 
-const SKIPPED_ECG: &str = "electrocardiogram file: not supported yet";
 const SKIPPED_CDA: &str = "clinical document (export_cda.xml): not supported";
 const SKIPPED_CLINICAL: &str = "clinical record file: not supported yet";
 const SKIPPED_SYSTEM: &str = "file that a Mac added to the zip: holds no health data";
@@ -61,6 +60,8 @@ pub(crate) struct Package {
     pub(crate) records: Part,
     /// Route files in the order of their names.
     pub(crate) routes: Vec<Part>,
+    /// Electrocardiograms in the order of their names.
+    pub(crate) electrocardiograms: Vec<Part>,
     /// Reasons for the files that are left out, one for each file.
     pub(crate) skipped: Vec<&'static str>,
 }
@@ -81,9 +82,14 @@ impl Package {
                 let records =
                     Part { location, path: name, bytes: metadata.len(), packed_bytes: None };
                 check_total(records.bytes)?;
-                Ok(Self { archive: None, records, routes: Vec::new(), skipped: Vec::new() })
+                Ok(Self::with_records(None, records))
             }
         }
+    }
+
+    fn with_records(archive: Option<ZipArchive<Box<dyn ReadSeek>>>, records: Part) -> Self {
+        let (routes, electrocardiograms, skipped) = (Vec::new(), Vec::new(), Vec::new());
+        Self { archive, records, routes, electrocardiograms, skipped }
     }
 
     /// Opens a zip that is in memory.
@@ -144,12 +150,14 @@ impl Package {
         // The order of a zip or a folder is an accident, and results should not depend on it.
         parts.sort_by(|left, right| left.path.cmp(&right.path));
         let mut routes = Vec::new();
+        let mut electrocardiograms = Vec::new();
         let mut candidates = Vec::new();
         let mut skipped = Vec::new();
         for part in parts {
             match FileKind::of(&part.path) {
                 FileKind::Xml => candidates.push(part),
                 FileKind::Route => routes.push(part),
+                FileKind::Electrocardiogram => electrocardiograms.push(part),
                 FileKind::Skipped(reason) => skipped.push(reason),
             }
         }
@@ -159,7 +167,9 @@ impl Package {
         let Some(first) = candidates.first().cloned() else {
             return Err(HealthError::NoRecords);
         };
-        let mut package = Self { archive, records: first, routes, skipped };
+        let mut package = Self::with_records(archive, first);
+        (package.routes, package.skipped) = (routes, skipped);
+        package.electrocardiograms = electrocardiograms;
         let found = package.find_records(&candidates)?.ok_or(HealthError::NoRecords)?;
         package.skipped.extend((1..candidates.len()).map(|_| SKIPPED_OTHER));
         package.records = candidates.swap_remove(found);
@@ -269,6 +279,7 @@ fn from_zip_error(error: ZipError) -> HealthError {
 enum FileKind {
     Xml,
     Route,
+    Electrocardiogram,
     Skipped(&'static str),
 }
 
@@ -285,7 +296,7 @@ impl FileKind {
         } else if name.ends_with(".gpx") {
             Self::Route
         } else if name.ends_with(".csv") {
-            Self::Skipped(SKIPPED_ECG)
+            Self::Electrocardiogram
         } else if name.ends_with(".json") {
             Self::Skipped(SKIPPED_CLINICAL)
         } else {

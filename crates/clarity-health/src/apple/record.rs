@@ -4,8 +4,8 @@ use clarity_model::Fields;
 use serde_json::Value;
 
 use super::common::{Added, Common, Extras, Unreadable, json_bytes, put, put_some};
-use super::output::{Output, Ready};
 use crate::number::{parse, to_json};
+use crate::output::{Output, Ready};
 use crate::sample::entity_type::HEALTH_METRIC;
 use crate::units::{Canonical, canonical};
 use crate::xml::Attributes;

@@ -8,10 +8,10 @@ use clarity_model::{EntityId, Fields};
 use serde_json::Value;
 
 use super::common::{put, put_some};
-use super::output::{Output, Ready};
 use crate::identity::{Identity, Key, Parts};
 use crate::limits::ROUTE_CHUNK_POINTS;
 use crate::number::{round_significant, to_json};
+use crate::output::{Output, Ready};
 use crate::sample::entity_type::WORKOUT_ROUTE;
 
 /// Memory of one point: eight JSON values and their vector.

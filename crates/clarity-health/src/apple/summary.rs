@@ -3,9 +3,9 @@
 use clarity_model::Fields;
 
 use super::common::{Unreadable, put, put_some};
-use super::output::{Output, Ready};
 use crate::identity::{Identity, Key};
 use crate::number::to_json;
+use crate::output::{Output, Ready};
 use crate::sample::entity_type::ACTIVITY_SUMMARY;
 use crate::time::parse_day;
 use crate::units::canonical_text;

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use super::common::{
     Added, Common, Extras, Unreadable, json_bytes, put, put_some, strip_type_prefix,
 };
-use super::output::{Output, Ready};
 use crate::number::to_json;
+use crate::output::{Output, Ready};
 use crate::sample::entity_type::WORKOUT;
 use crate::time::parse_timestamp;
 use crate::units::{Canonical, canonical_text};

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a failed unwrap is a failed test")]
 
+mod csv_tables;
+mod fhir;
 mod generated;
+mod hostile;
 mod packages;
 mod properties;
 mod real_files;

@@ -1,26 +1,25 @@
-//! A look through an export before anything is imported.
+//! A look through health data before anything is imported.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::{AppleExport, Meter};
 use crate::error::HealthError;
 use crate::limits::COUNTED_NAMES_MAX;
-use crate::report::{Counts, MetricScan, Phase, Progress, ScanReport};
-use crate::sample::Sample;
+use crate::output::Sink;
+use crate::report::{Counts, MetricScan, ReadReport, ScanReport};
 use crate::sample::entity_type::HEALTH_METRIC;
+use crate::sample::{Batch, Sample};
 
 /// Reads everything and keeps only counts, so that the numbers are those the import will have.
-pub(super) fn scan(
-    export: &mut AppleExport,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+pub(crate) fn scan(
+    run: &mut dyn FnMut(&mut Sink<'_>) -> Result<ReadReport, HealthError>,
 ) -> Result<ScanReport, HealthError> {
     let mut metrics = BTreeMap::new();
     let mut sources = Counts::default();
-    let mut sink = |batch: Vec<Sample>| {
-        for sample in &batch {
+    let mut sink = |batch: Batch| {
+        for sample in &batch.samples {
             if let Some(source) = sample.fields.get("source").and_then(Value::as_str) {
                 sources.add(source, 1);
             }
@@ -30,9 +29,7 @@ pub(super) fn scan(
         }
         ControlFlow::Continue(())
     };
-    let bytes_total = export.bytes_total();
-    let mut meter = Meter::new(progress, bytes_total, Some(Phase::Scanning));
-    let read = export.run(&mut sink, &mut meter)?;
+    let read = run(&mut sink)?;
     Ok(ScanReport { read, metrics, sources })
 }
 

@@ -7,10 +7,10 @@ use clarity_model::Fields;
 use crate::identity::{Identity, Parts};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_SAMPLES_MAX};
 use crate::report::{Damage, DamagedFile, ReadReport};
-use crate::sample::{Sample, entity_type};
+use crate::sample::{Batch, Deletion, Sample, entity_type};
 
 /// Takes batches; a break stops the reading.
-pub(crate) type Sink<'a> = dyn FnMut(Vec<Sample>) -> ControlFlow<()> + 'a;
+pub(crate) type Sink<'a> = dyn FnMut(Batch) -> ControlFlow<()> + 'a;
 
 /// The memory of one sample without its own texts, about: a tree node, thirteen field names and
 /// two ids. Measured with the allocator of glibc.
@@ -26,7 +26,7 @@ pub(crate) struct Ready {
 
 /// The receiving side of the readers of this module.
 pub(crate) struct Output<'a> {
-    batch: Vec<Sample>,
+    batch: Batch,
     batch_bytes: usize,
     sink: &'a mut Sink<'a>,
     pub(crate) file: DamagedFile,
@@ -35,7 +35,7 @@ pub(crate) struct Output<'a> {
 
 impl<'a> Output<'a> {
     pub(crate) fn new(sink: &'a mut Sink<'a>, report: ReadReport) -> Self {
-        Self { batch: Vec::new(), batch_bytes: 0, sink, file: DamagedFile::Records, report }
+        Self { batch: Batch::default(), batch_bytes: 0, sink, file: DamagedFile::Records, report }
     }
 
     /// Whether the receiver wants no more.
@@ -50,14 +50,36 @@ impl<'a> Output<'a> {
         identity: &Identity,
         content: impl FnOnce(&mut Parts),
     ) {
-        self.batch_bytes += SAMPLE_OVERHEAD_BYTES + ready.bytes;
-        self.batch.push(Sample {
-            entity_type: ready.entity_type,
-            id: identity.id(),
-            sibling_id: identity.sibling_id(content),
-            fields: ready.fields,
-        });
-        if self.batch.len() >= BATCH_SAMPLES_MAX || self.batch_bytes >= BATCH_BYTES_MAX {
+        self.put(
+            Sample {
+                entity_type: ready.entity_type,
+                id: identity.id(),
+                sibling_id: identity.sibling_id(content),
+                fields: ready.fields,
+                external: None,
+            },
+            ready.bytes,
+        );
+    }
+
+    /// Hands over a sample whose ids are made; `bytes` is about how much memory its values take.
+    pub(crate) fn put(&mut self, sample: Sample, bytes: usize) {
+        self.batch_bytes += SAMPLE_OVERHEAD_BYTES + bytes;
+        self.batch.samples.push(sample);
+        self.flush_when_full();
+    }
+
+    /// Hands over that the source withdrew something.
+    pub(crate) fn delete(&mut self, deletion: Deletion) {
+        self.batch_bytes += SAMPLE_OVERHEAD_BYTES;
+        self.batch.deletions.push(deletion);
+        self.report.withdrawn += 1;
+        self.flush_when_full();
+    }
+
+    fn flush_when_full(&mut self) {
+        let count = self.batch.samples.len() + self.batch.deletions.len();
+        if count >= BATCH_SAMPLES_MAX || self.batch_bytes >= BATCH_BYTES_MAX {
             self.flush();
         }
     }
@@ -66,11 +88,11 @@ impl<'a> Output<'a> {
     pub(crate) fn flush(&mut self) {
         self.batch_bytes = 0;
         if self.batch.is_empty() || self.report.cancelled {
-            self.batch.clear();
+            self.batch = Batch::default();
             return;
         }
         let batch = std::mem::take(&mut self.batch);
-        for sample in &batch {
+        for sample in &batch.samples {
             self.count(sample);
         }
         self.report.cancelled = (self.sink)(batch).is_break();
