@@ -85,19 +85,10 @@ impl ClientError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Write(WriteError::Store(error)) | Self::Store(error) => of_store(error),
-            Self::Write(
-                WriteError::NotFound | WriteError::NoSuchOperation(_) | WriteError::NoSuchConflict,
-            ) => ErrorKind::NotFound,
-            Self::Write(
-                WriteError::Exists
-                | WriteError::AlreadySent(_)
-                | WriteError::NotFailed(_)
-                | WriteError::HasDependents(_)
-                | WriteError::ConflictMoved,
-            )
-            | Self::OtherAccount => ErrorKind::State,
-            Self::Write(_) | Self::Address(_) => ErrorKind::Invalid,
+            Self::Write(error) => of_write(error),
+            Self::Store(error) => of_store(error),
+            Self::OtherAccount => ErrorKind::State,
+            Self::Address(_) => ErrorKind::Invalid,
             Self::Engine(_) | Self::NoEntropy => ErrorKind::Store,
             Self::Server(failure) if failure.class == FailureClass::Auth => ErrorKind::AuthRequired,
             Self::Server(_) => ErrorKind::Unreachable,
@@ -106,6 +97,28 @@ impl ClientError {
             Self::AlreadyDraining => ErrorKind::Busy,
             Self::Closed => ErrorKind::Closed,
         }
+    }
+}
+
+fn of_write(error: &WriteError) -> ErrorKind {
+    match error {
+        WriteError::Store(error) => of_store(error),
+        WriteError::InBatch { reason, .. } => of_write(reason),
+        WriteError::NotFound
+        | WriteError::NoSuchOperation(_)
+        | WriteError::NoSuchHistory
+        | WriteError::NoSuchConflict => ErrorKind::NotFound,
+        WriteError::Exists
+        | WriteError::AlreadySent(_)
+        | WriteError::TakenBackAlready(_)
+        | WriteError::MayHaveArrived(_)
+        | WriteError::NotFailed(_)
+        | WriteError::NothingToRollBack
+        | WriteError::NothingToUndo(_)
+        | WriteError::UndoneAlready(_)
+        | WriteError::HasDependents(_)
+        | WriteError::ConflictMoved => ErrorKind::State,
+        _ => ErrorKind::Invalid,
     }
 }
 

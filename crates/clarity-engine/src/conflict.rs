@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::Written;
-use crate::history::{Cause, Lost, remember};
+use crate::history::{HistoryCause, Lost, remember};
 use crate::{ids, lane, view};
 
 /// The name of a conflict on this device.
@@ -344,19 +344,34 @@ fn keep_losers(
     server: Option<&Fields>,
     wanted: Option<&Fields>,
 ) -> Result<(), StoreError> {
-    for side in [local, server].into_iter().flatten() {
-        let mut lost = Lost::default();
-        for (name, value) in side.iter() {
-            let chosen = wanted.and_then(|wanted| wanted.get(name));
-            if chosen != Some(value) {
-                lost.fields.put(name, Some(value.clone()));
-            }
-        }
-        if !lost.fields.is_empty() {
-            remember(context, &shown.key, None, Cause::Resolved, &lost)?;
-        }
+    for side in [local, server] {
+        let lost = match (side, wanted) {
+            (Some(side), Some(wanted)) => lost_fields(shown, side, wanted),
+            (Some(side), None) => Lost::entity(side),
+            (None, Some(_)) if shown.deleted_by.is_some() => Lost::deletion(),
+            (None, _) => continue,
+        };
+        remember(context, &shown.key, None, HistoryCause::Resolved, &lost)?;
     }
     Ok(())
+}
+
+/// What one side has, and what was chosen has not.
+fn lost_fields(shown: &ConflictInfo, side: &Fields, wanted: &Fields) -> Lost {
+    let mut lost = Lost { kind: Some(Kind::Update), ..Lost::default() };
+    let names: std::collections::BTreeSet<&String> = match shown.deleted_by {
+        Some(_) => side.keys().chain(wanted.keys()).collect(),
+        None => shown.fields.iter().map(|field| &field.field).collect(),
+    };
+    for name in names.into_iter().filter(|name| side.get(*name) != wanted.get(*name)) {
+        let base = shown.fields.iter().find(|field| field.field == *name);
+        lost.seen.put(name, base.and_then(|field| field.base.clone()));
+        match side.get(name) {
+            Some(value) => lost.fields.put(name, Some(value.clone())),
+            None => lost.removed.push(name.clone()),
+        }
+    }
+    lost
 }
 
 fn queue_resolution(
@@ -445,7 +460,11 @@ fn take_over(
             }
             // Sent and not heard of: it still has an answer of its own to wait for.
             (_, Some(_)) => {}
-            (_, None) => context.tx.absorb(operation.counter, resolution)?,
+            (_, None) => {
+                // What it was to take back is decided in the resolution as well.
+                context.tx.forget_revert(operation.counter)?;
+                context.tx.absorb(operation.counter, resolution)?;
+            }
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::schedule::{
     Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
     Suspicion,
 };
-use crate::{identity, network, poison, pull, push, settle, token};
+use crate::{ageing, identity, network, poison, pull, push, settle, token};
 
 /// Sends what can be sent now, and says when to look again.
 pub(crate) fn drive(
@@ -251,7 +251,9 @@ pub(crate) fn finished(
         }
         Ok(Response::Pull(response)) if !in_flight.push => {
             succeeded(context, schedule, Direction::Pull)?;
+            let at = response.at;
             if pull::page(context, schedule, response)? {
+                ageing::after_pull(context, at)?;
                 schedule.last_pull = Some(context.now);
                 let next = context.now.plus_ms(interval_with_jitter(context));
                 schedule.next_pull = Some(next);

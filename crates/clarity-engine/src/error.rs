@@ -19,8 +19,8 @@ pub enum WriteError {
     /// There is no such operation in the queue.
     #[error("operation {0} is not waiting on this device")]
     NoSuchOperation(Counter),
-    /// The operation was sent; it can no longer be taken back before its answer.
-    #[error("operation {0} was already sent; wait for its answer, then change the entity again")]
+    /// The operation was sent; it cannot get another number before its answer.
+    #[error("operation {0} was already sent; wait for its answer, then try again")]
     AlreadySent(Counter),
     /// The operation has not failed.
     #[error("operation {0} has not failed; only failed operations can be retried or discarded")]
@@ -28,6 +28,33 @@ pub enum WriteError {
     /// Other operations wait for this one.
     #[error("other operations depend on operation {0}; take those back first")]
     HasDependents(Counter),
+    /// The operation is being taken back already.
+    #[error("operation {0} is being taken back already; its inverse waits for its answer")]
+    TakenBackAlready(Counter),
+    /// Nothing of the entity waits or is on its way.
+    #[error("nothing of this entity waits or is on its way; there is nothing to take back")]
+    NothingToRollBack,
+    /// The server may have the operation: it cannot be changed any more.
+    #[error(
+        "operation {0} may have arrived at the server and cannot be edited before its answer; \
+         change the entity instead"
+    )]
+    MayHaveArrived(Counter),
+    /// A delete has nothing that could be edited.
+    #[error("operation {0} deletes its entity, there is nothing to edit; retry or discard it")]
+    NotEditable(Counter),
+    /// An edit leaves nothing of a failed operation.
+    #[error("the edit leaves nothing of operation {0}; discard it instead")]
+    NothingLeft(Counter),
+    /// There is no such entry in the history, or it is too old.
+    #[error("there is no such entry in the history; entries are kept for 30 days")]
+    NoSuchHistory,
+    /// What lost was brought back already.
+    #[error("this was undone already, by operation {0}")]
+    UndoneAlready(Counter),
+    /// There is nothing to bring back as things stand.
+    #[error("there is nothing to undo: {0}")]
+    NothingToUndo(&'static str),
     /// There is no such conflict, or it is settled.
     #[error("there is no such conflict; it may have been settled meanwhile")]
     NoSuchConflict,
@@ -46,6 +73,17 @@ pub enum WriteError {
     /// An atomic batch changes one entity twice.
     #[error("an atomic batch changes each entity once; join the two changes")]
     TwiceInBatch,
+    /// A preview would show more entities than one can look through.
+    #[error("this changes more than 1,000 entities, too many to preview; look at a part of it")]
+    PreviewTooLarge,
+    /// One write of a batch was refused, and so the batch.
+    #[error("write {position} of the batch: {reason}")]
+    InBatch {
+        /// Which, counted from zero.
+        position: usize,
+        /// Why.
+        reason: Box<WriteError>,
+    },
     /// Batches do not nest, and hold only creates, updates and deletes.
     #[error("a batch holds creates, updates and deletes only")]
     NotInBatch,

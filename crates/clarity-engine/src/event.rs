@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::conflict::{ConflictId, ConflictMark, Resolution};
 use crate::error::WriteError;
+use crate::history::HistoryId;
 use crate::network::NetworkPolicy;
 
 /// Something that happened.
@@ -193,15 +194,39 @@ pub enum Write {
         /// The operation.
         operation: Counter,
     },
+    /// Takes back everything that waits or is on its way for an entity.
+    RollbackEntity {
+        /// The entity.
+        key: EntityKey,
+    },
     /// Sends a failed operation again, as a new one.
     Retry {
         /// The operation.
         operation: Counter,
     },
+    /// Changes what a failed operation wants and sends it again, as a new one in the same place.
+    EditAndRetry {
+        /// The operation.
+        operation: Counter,
+        /// The fields with their new values; absent removes the field. Fields that are not named
+        /// stay as the operation has them.
+        changes: BTreeMap<String, Option<Value>>,
+    },
     /// Gives up a failed operation; what is lost is kept in history.
     Discard {
         /// The operation.
         operation: Counter,
+    },
+    /// Gives up a failed operation and everything that depends on it; all of it is kept in history.
+    DiscardWithDependents {
+        /// The operation.
+        operation: Counter,
+    },
+    /// Brings back what lost: a discarded or superseded change, the other side of a conflict, an
+    /// operation that was taken back, a deleted entity.
+    Undo {
+        /// The entry of the history.
+        history: HistoryId,
     },
     /// Settles a conflict.
     Resolve {
@@ -225,6 +250,10 @@ impl fmt::Debug for Write {
             Self::Rollback { operation } => ("Rollback", Some(operation)),
             Self::Retry { operation } => ("Retry", Some(operation)),
             Self::Discard { operation } => ("Discard", Some(operation)),
+            Self::RollbackEntity { .. } => ("RollbackEntity", None),
+            Self::EditAndRetry { operation, .. } => ("EditAndRetry", Some(operation)),
+            Self::DiscardWithDependents { operation } => ("DiscardWithDependents", Some(operation)),
+            Self::Undo { .. } => ("Undo", None),
             Self::Resolve { .. } => ("Resolve", None),
         };
         match operation {

@@ -1,44 +1,90 @@
-//! Failed operations: retry, discard, and the rollback of what was not sent.
+//! Failed operations: retry, edit and retry, discard.
 
-use clarity_model::{Counter, EntityKey, Kind};
-use clarity_store::{Ended, EndedAs, NewOperation, OperationState, QueuedOperation};
+use std::collections::BTreeMap;
+
+use clarity_model::{Counter, FieldChange, Fields, Kind};
+use clarity_store::{Ended, EndedAs, NewOperation, OperationState, QueuedOperation, StoreError};
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::Written;
-use crate::history::{Cause, Lost, remember};
-use crate::lane;
-use crate::view;
+use crate::history::HistoryCause;
+use crate::rollback::{self, check_dependents, failed, give_up, together};
+use crate::{ids, lane, revert, view};
 
-/// Takes back one operation that was never sent, while later ones of the entity stay.
-pub(crate) fn rollback(
-    context: &mut Context<'_, '_>,
-    counter: Counter,
-) -> Result<Written, WriteError> {
-    let operation = find(context, counter)?;
-    let members = together(context, &operation)?;
-    for member in &members {
-        if member.first_sent_at.is_some() && member.state != OperationState::Failed {
-            return Err(WriteError::AlreadySent(member.counter));
-        }
-        check_dependents(context, member, &members)?;
-    }
-    give_up(context, &members, Cause::RolledBack)?;
-    Ok(Written::default())
-}
-
-/// Gives up a failed operation. What it wanted is kept in history for 30 days.
+/// Gives up a failed operation. What it wanted is kept in history for 30 days. What depends on it
+/// goes with it if that is wanted; otherwise nothing may depend on it.
 pub(crate) fn discard(
     context: &mut Context<'_, '_>,
     counter: Counter,
+    with_dependents: bool,
 ) -> Result<Written, WriteError> {
     let operation = failed(context, counter)?;
     let members = together(context, &operation)?;
-    for member in &members {
+    for member in members.iter().filter(|_| !with_dependents) {
         check_dependents(context, member, &members)?;
     }
-    give_up(context, &members, Cause::Discarded)?;
+    give_up(context, &members, HistoryCause::Discarded)?;
     Ok(Written::default())
+}
+
+/// Changes what a failed operation wants, and sends it again in its place. The fields that are not
+/// named stay as they are.
+pub(crate) fn edit_and_retry(
+    context: &mut Context<'_, '_>,
+    counter: Counter,
+    wanted: BTreeMap<String, Option<Value>>,
+) -> Result<Written, WriteError> {
+    let operation = failed(context, counter)?;
+    if operation.state == OperationState::SetAside {
+        return Err(WriteError::MayHaveArrived(counter));
+    }
+    if operation.kind == Kind::Delete {
+        return Err(WriteError::NotEditable(counter));
+    }
+    rollback::materialise(context, &operation.key)?;
+    let operation = rollback::find(context, counter)?;
+    let under = under(context, &operation)?;
+    let mut changes = operation.changes.clone().unwrap_or_default();
+    let mut shifts = Vec::with_capacity(wanted.len());
+    for (field, new) in wanted {
+        let old = under.get(&field).cloned();
+        let at = changes.iter().position(|change| change.field == field);
+        let was = at.map_or_else(|| old.clone(), |at| changes[at].new.clone());
+        match at {
+            Some(at) => changes[at].new = new.clone(),
+            None => changes.push(FieldChange { field: field.clone(), old, new: new.clone() }),
+        }
+        shifts.push(FieldChange { field, old: new, new: was });
+    }
+    for parent in ids::meet_changes(context, &operation.key, operation.batch, &mut changes)? {
+        if context.tx.operation(parent)?.is_some() {
+            context.tx.add_parent(counter, parent)?;
+        }
+    }
+    changes.retain(|change| change.old != change.new);
+    changes.sort_by(|one, other| one.field.cmp(&other.field));
+    if changes.is_empty() && operation.kind == Kind::Update {
+        return Err(WriteError::NothingLeft(counter));
+    }
+    context.tx.set_operation_changes(counter, &changes)?;
+    rollback::rebase_behind(context, &operation, &shifts)?;
+    let written = retry(context, counter)?;
+    if let Some(row) = context.tx.entity(&operation.key)? {
+        clarity_model::validate_fields(&row.fields)?;
+    }
+    Ok(written)
+}
+
+/// What lies under an operation: the server's side with the operations before it in its lane.
+fn under(context: &Context<'_, '_>, operation: &QueuedOperation) -> Result<Fields, StoreError> {
+    let lane = context.tx.lane(&operation.key)?.into_iter();
+    let before: Vec<_> = lane.filter(|other| other.counter < operation.counter).collect();
+    let confirmed = context.tx.confirmed(&operation.key)?;
+    let schema = context.type_schema(&operation.key);
+    let folded = view::fold_lane(&schema, confirmed.as_ref(), &before, None);
+    Ok(folded.view.unwrap_or_default())
 }
 
 /// Sends a failed operation again, as a new one: the old id has its answer for ever. One that was
@@ -52,6 +98,11 @@ pub(crate) fn retry(
     let mut operations = Vec::new();
     let mut batch = RenewedBatch::new(operation.batch);
     for member in members {
+        if let Some(inverse) = context.tx.inverse_of(member.counter)? {
+            // Who tries it again wants it after all.
+            revert::end_inverse(context, inverse)?;
+            view::refold(context, &member.key)?;
+        }
         if member.state == OperationState::SetAside {
             context.tx.set_operation_state(member.counter, OperationState::Ready)?;
             lane::unblock(context, &member.key)?;
@@ -146,6 +197,7 @@ fn renew_one(
     for child in children {
         context.tx.add_parent(child, counter)?;
     }
+    context.tx.renumber_revert(operation.counter, counter)?;
     let ended = Ended {
         outcome: EndedAs::Resolved,
         at: context.now,
@@ -157,135 +209,4 @@ fn renew_one(
     context.tx.record_ended(operation.counter, &ended)?;
     context.noted.ended(operation.counter, EndedAs::Resolved);
     Ok(counter)
-}
-
-fn give_up(
-    context: &mut Context<'_, '_>,
-    members: &[QueuedOperation],
-    cause: Cause,
-) -> Result<(), WriteError> {
-    for member in members {
-        let lane = context.tx.lane(&member.key)?;
-        let row = context.tx.entity(&member.key)?;
-        view::materialise_create(context, &lane, row.as_ref())?;
-        let Some(stored) = context.tx.operation(member.counter)? else { continue };
-        let changes = stored.changes.unwrap_or_default();
-        remember(context, &member.key, Some(member.counter), cause, &Lost::of_changes(&changes))?;
-        let outcome = match cause {
-            Cause::Discarded => EndedAs::Rejected,
-            _ => EndedAs::Cancelled,
-        };
-        // What a resolution took over goes with it: it wants nothing any more.
-        for counter in context.tx.carried_by(member.counter)? {
-            let carried = context.tx.operation(counter)?;
-            let is_empty = |o: &QueuedOperation| o.changes.as_ref().is_some_and(Vec::is_empty);
-            if counter != member.counter && carried.as_ref().is_some_and(is_empty) {
-                end(context, counter, outcome)?;
-            }
-        }
-        end(context, member.counter, outcome)?;
-        drop_dependents(context, member.counter, members)?;
-        drop_orphans(context, member)?;
-        lane::unblock(context, &member.key)?;
-        view::refold(context, &member.key)?;
-    }
-    Ok(())
-}
-
-fn end(
-    context: &mut Context<'_, '_>,
-    counter: Counter,
-    outcome: EndedAs,
-) -> Result<(), WriteError> {
-    context.tx.remove_operation(counter)?;
-    let ended = Ended { outcome, at: context.now, version: None, resolved_by: None };
-    context.tx.record_ended(counter, &ended)?;
-    context.noted.ended(counter, outcome);
-    Ok(())
-}
-
-/// Without its create, later edits of an entity that the server never heard of have nothing to
-/// change: they go with it.
-fn drop_orphans(context: &mut Context<'_, '_>, member: &QueuedOperation) -> Result<(), WriteError> {
-    if member.kind != Kind::Create || view::confirmed_of_lane(context, &member.key)?.is_some() {
-        return Ok(());
-    }
-    let mut torn = Vec::new();
-    for orphan in context.tx.lane(&member.key)? {
-        if orphan.state == OperationState::InFlight {
-            continue;
-        }
-        torn.extend(orphan.batch);
-        let changes = orphan.changes.clone().unwrap_or_default();
-        let lost = Lost::of_changes(&changes);
-        remember(context, &orphan.key, Some(orphan.counter), Cause::RolledBack, &lost)?;
-        end(context, orphan.counter, EndedAs::Cancelled)?;
-        drop_dependents(context, orphan.counter, &[])?;
-    }
-    // An atomic batch that has lost a member can never be whole again.
-    for batch in torn {
-        let rest = context.tx.operations_of_batch(batch)?;
-        give_up(context, &rest, Cause::RolledBack)?;
-    }
-    Ok(())
-}
-
-/// What depends on an operation that will never be accepted can never be sent: it goes with it.
-fn drop_dependents(
-    context: &mut Context<'_, '_>,
-    parent: Counter,
-    members: &[QueuedOperation],
-) -> Result<(), WriteError> {
-    for child in context.tx.children(parent)? {
-        let is_member = members.iter().any(|member| member.counter == child);
-        let Some(operation) = context.tx.operation(child)?.filter(|_| !is_member) else { continue };
-        if operation.first_sent_at.is_none() {
-            let dependents = together(context, &operation)?;
-            give_up(context, &dependents, Cause::RolledBack)?;
-        }
-    }
-    context.tx.forget_parent(parent)?;
-    Ok(())
-}
-
-fn find(context: &Context<'_, '_>, counter: Counter) -> Result<QueuedOperation, WriteError> {
-    context.tx.operation(counter)?.ok_or(WriteError::NoSuchOperation(counter))
-}
-
-fn failed(context: &Context<'_, '_>, counter: Counter) -> Result<QueuedOperation, WriteError> {
-    let operation = find(context, counter)?;
-    match operation.state {
-        OperationState::Failed | OperationState::SetAside => Ok(operation),
-        _ => Err(WriteError::NotFailed(counter)),
-    }
-}
-
-/// The operation, or its whole atomic batch.
-fn together(
-    context: &Context<'_, '_>,
-    operation: &QueuedOperation,
-) -> Result<Vec<QueuedOperation>, WriteError> {
-    match operation.batch {
-        Some(batch) => Ok(context.tx.operations_of_batch(batch)?),
-        None => Ok(vec![operation.clone()]),
-    }
-}
-
-fn check_dependents(
-    context: &Context<'_, '_>,
-    operation: &QueuedOperation,
-    members: &[QueuedOperation],
-) -> Result<(), WriteError> {
-    let outside = context.tx.children(operation.counter)?;
-    let is_member = |child: &Counter| members.iter().any(|member| member.counter == *child);
-    if outside.iter().all(is_member) {
-        Ok(())
-    } else {
-        Err(WriteError::HasDependents(operation.counter))
-    }
-}
-
-/// The entities of some operations, each once.
-pub(crate) fn keys_of(operations: &[QueuedOperation]) -> std::collections::BTreeSet<EntityKey> {
-    operations.iter().map(|operation| operation.key.clone()).collect()
 }

@@ -6,14 +6,30 @@ use clarity_store::{OperationState, QueuedOperation, StoreError};
 use crate::context::Context;
 use crate::view::is_absorbed;
 
-/// Stops the operations of a lane behind one that cannot go on.
+/// Stops the operations of a lane behind one that cannot go on, and with them the atomic batches
+/// that they belong to, each with what comes behind it in its other lanes.
 pub(crate) fn block_after(
     context: &mut Context<'_, '_>,
     key: &EntityKey,
     counter: Counter,
 ) -> Result<(), StoreError> {
-    context.tx.set_lane_state(key, counter, OperationState::Ready, OperationState::Blocked)?;
+    let mut lanes = vec![(key.clone(), counter)];
+    while let Some((key, counter)) = lanes.pop() {
+        let lane = context.tx.lane(&key)?.into_iter();
+        let stopped = lane.filter(|one| one.counter > counter && is_ready(one));
+        let batches: Vec<Counter> = stopped.filter_map(|operation| operation.batch).collect();
+        context.tx.set_lane_state(&key, counter, OperationState::Ready, OperationState::Blocked)?;
+        for batch in batches {
+            for mate in context.tx.operations_of_batch(batch)?.into_iter().filter(is_ready) {
+                lanes.push((mate.key, Counter(mate.counter.0.saturating_sub(1))));
+            }
+        }
+    }
     Ok(())
+}
+
+fn is_ready(operation: &QueuedOperation) -> bool {
+    operation.state == OperationState::Ready
 }
 
 /// Lets the operations of a lane go as far as nothing holds them.

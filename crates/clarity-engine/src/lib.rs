@@ -17,11 +17,13 @@
 //! *Architecture Invariant:* no I/O but through the store's transaction, no clock, no randomness
 //! of its own, and no state between two calls.
 
+mod ageing;
 mod conflict;
 mod context;
 mod drive;
 mod error;
 mod event;
+mod failure;
 mod history;
 mod identity;
 mod ids;
@@ -30,13 +32,17 @@ mod inbox;
 mod lane;
 mod network;
 mod poison;
+mod preview;
 mod pull;
 mod push;
+mod revert;
+mod rollback;
 mod schedule;
 mod settle;
 mod stale;
 mod status;
 mod token;
+mod undo;
 mod view;
 mod write;
 
@@ -53,8 +59,10 @@ pub use event::{
     Changes, Effect, Event, Handled, ImportSample, Imported, Request, Response, TokenResult, Write,
     Written,
 };
-pub use history::HISTORY_KEPT_MS;
+pub use failure::FailureReason;
+pub use history::{HISTORY_KEPT_MS, HistoryCause, HistoryEntry, HistoryId};
 pub use network::{METERED_WISH_MS, NETWORK_DEBOUNCE_MS, NetworkPolicy, NetworkState};
+pub use preview::{Preview, PreviewEntity, PreviewField, PreviewOperation};
 pub use schedule::{
     ATTEMPTS_PER_HOUR_MAX, BACKOFF_BASE_MS, BACKOFF_CAP_MS, BACKOFF_EARLY_CAP_MS, BACKOFF_EARLY_MS,
     PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,

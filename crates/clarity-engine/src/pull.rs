@@ -9,8 +9,8 @@ use clarity_store::{ConfirmedEntity, CursorPart, RowState, StoreError, StoredEnt
 
 use crate::context::Context;
 use crate::schedule::Schedule;
-use crate::settle::{keep_losses, put_newer_confirmed, remove_carried, sent};
-use crate::{identity, ids, lane, push, view};
+use crate::settle::{keep_losses, keeps_entity, put_newer_confirmed, remove_carried, sent};
+use crate::{identity, ids, lane, push, revert, view};
 
 /// The one part that a device follows until it asks for scopes: everything.
 pub(crate) const WHOLE_ACCOUNT: u32 = 0;
@@ -283,7 +283,8 @@ fn settle(
     let answer = answer_of(settled, version);
     keep_losses(context, &operation, &answer)?;
     let carried = context.tx.carried_by(settled.id)?;
-    remove_carried(context, &operation, &carried, &answer)
+    remove_carried(context, &operation, &carried, &answer)?;
+    revert::settled(context, &carried, keeps_entity(&operation, answer.outcome))
 }
 
 fn answer_of(settled: &SettledOperation, version: Version) -> OperationAnswer {

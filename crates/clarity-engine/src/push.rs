@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 
 use crate::conflict::differences;
 use crate::context::Context;
-use crate::history::{Cause, Lost, remember};
+use crate::history::{HistoryCause, Lost, remember};
 use crate::view::{self, base_of, fold_operations, is_absorbed};
 
 /// Most queued operations that building one request looks at, so that one busy entity cannot make
@@ -431,9 +431,9 @@ fn note_losses(
                         field.field == change.field && field.effect == Effect::Superseded
                     })
             });
-            let lost = Lost::of_changes(&lost.collect::<Vec<_>>());
+            let lost = Lost::of_operation(operation.kind, &lost.collect::<Vec<_>>());
             let counter = Some(operation.counter);
-            remember(context, &operation.key, counter, Cause::Superseded, &lost)?;
+            remember(context, &operation.key, counter, HistoryCause::Superseded, &lost)?;
         }
         let ended = Ended { outcome, at: context.now, version: None, resolved_by: None };
         context.tx.record_ended(operation.counter, &ended)?;

@@ -11,10 +11,9 @@ use clarity_store::{
 };
 
 use crate::context::Context;
-use crate::history::{Cause, Lost, remember};
+use crate::history::{HistoryCause, Lost, remember};
 use crate::push::unreadable_frozen;
-use crate::view::{self, is_absorbed};
-use crate::{ids, inbox, lane, stale};
+use crate::{ids, lane, revert, stale, view};
 
 /// Takes in the answers of a push.
 pub(crate) fn answers(
@@ -23,7 +22,7 @@ pub(crate) fn answers(
 ) -> Result<(), StoreError> {
     let stale = stale::told(context, &response.answers)?;
     for answer in response.answers {
-        if !stale.contains(&answer.id) {
+        if !stale.contains_key(&answer.id) {
             answer_one(context, answer, response.at)?;
         }
     }
@@ -116,6 +115,7 @@ fn settled(
     if let Some(confirmed) = confirmed {
         put_newer_confirmed(context, key, confirmed)?;
     }
+    revert::settled(context, &carried, keeps_entity(operation, answer.outcome))?;
     lane::unblock(context, key)?;
     view::refold(context, key)?;
     news(context, operation)
@@ -127,6 +127,11 @@ fn news(context: &mut Context<'_, '_>, operation: &QueuedOperation) -> Result<()
         ids::kept(context, &operation.key)?;
     }
     ids::correct(context, &operation.key)
+}
+
+/// Whether an accepted operation is a delete that lost to an edit.
+pub(crate) fn keeps_entity(operation: &QueuedOperation, outcome: Outcome) -> bool {
+    operation.kind == Kind::Delete && outcome == Outcome::Superseded
 }
 
 /// The state of a row whose only operations were just accepted as written: what it shows is what
@@ -263,14 +268,15 @@ pub(crate) fn keep_losses(
     let lost_field = |field: &str| {
         answer.fields.is_empty() || answer.fields.get(field) == Some(&FieldOutcome::Superseded)
     };
-    let mut lost = Lost::of_changes(&wire.changes);
+    let mut lost = Lost::of_operation(wire.kind, &wire.changes);
     let sent: Fields = wire.fields.unwrap_or_default();
     for (name, value) in sent.0 {
         lost.fields.put(&name, Some(value));
     }
     lost.fields.0.retain(|name, _| lost_field(name));
     lost.removed.retain(|name| lost_field(name));
-    remember(context, &operation.key, Some(operation.counter), Cause::Superseded, &lost)
+    lost.seen.0.retain(|name, _| lost_field(name));
+    remember(context, &operation.key, Some(operation.counter), HistoryCause::Superseded, &lost)
 }
 
 /// Both sides changed the same thing: the operation waits in the inbox with the newest of both.
@@ -283,15 +289,18 @@ fn conflict(
     let lane = context.tx.lane(key)?;
     let row = context.tx.entity(key)?;
     view::materialise_create(context, &lane, row.as_ref())?;
-    for counter in context.tx.carried_by(answer.id)? {
-        context.tx.set_operation_state(counter, OperationState::Conflicted)?;
-    }
+    let carried = context.tx.carried_by(answer.id)?;
     if let Some(entity) = answer.entity {
         let before = context.tx.confirmed(key)?;
         let seq = before.as_ref().map(|before| before.seq).unwrap_or_default();
         put_newer_confirmed(context, key, told(entity, seq, before.as_ref()))?;
     }
-    lane::block_after(context, key, operation.counter)?;
+    for counter in &carried {
+        context.tx.set_operation_state(*counter, OperationState::Conflicted)?;
+    }
+    if !revert::withdraw(context, key, carried)?.is_empty() {
+        lane::block_after(context, key, operation.counter)?;
+    }
     view::refold(context, key)
 }
 
@@ -305,32 +314,16 @@ pub(crate) fn failed(
     let error =
         OperationError { code: code.to_owned(), message: message.to_owned(), at: context.now };
     let carried = context.tx.carried_by(operation.counter)?;
-    for counter in carried {
-        context.tx.note_attempt(counter, operation.attempts, None, Some(&error))?;
-        context.tx.set_operation_state(counter, OperationState::Failed)?;
+    for counter in &carried {
+        context.tx.note_attempt(*counter, operation.attempts, None, Some(&error))?;
+        context.tx.set_operation_state(*counter, OperationState::Failed)?;
     }
-    let lane = context.tx.lane(&operation.key)?;
-    for behind in lane.iter().filter(|other| other.counter > operation.counter) {
-        if behind.state == OperationState::Ready && !is_absorbed(behind) {
-            hold(context, behind)?;
-        }
+    if revert::withdraw(context, &operation.key, carried)?.is_empty() {
+        return Ok(());
     }
+    lane::block_after(context, &operation.key, operation.counter)?;
     context.tx.add_metric("operations_failed", 1)?;
     context.noted.entity(&operation.key);
     context.noted.status = true;
-    Ok(())
-}
-
-/// Stops an operation, and with it the atomic batch that it belongs to.
-fn hold(context: &mut Context<'_, '_>, operation: &QueuedOperation) -> Result<(), StoreError> {
-    let members = match operation.batch {
-        Some(batch) => context.tx.operations_of_batch(batch)?,
-        None => vec![operation.clone()],
-    };
-    for key in inbox::keys_of(&members) {
-        let from = members.iter().filter(|member| member.key == key).map(|m| m.counter).min();
-        let before = Counter(from.unwrap_or_default().0.saturating_sub(1));
-        lane::block_after(context, &key, before)?;
-    }
     Ok(())
 }

@@ -9,20 +9,20 @@ use clarity_store::{OperationState, QueuedOperation, StoreError};
 
 use crate::context::Context;
 use crate::error::WriteError;
-use crate::ids;
 use crate::inbox::{self, RenewedBatch};
 use crate::settle::{put_newer_confirmed, sent, told as entity_told};
+use crate::{ids, revert};
 
 /// How often a change is merged and sent again to a backend that answers that the entity has moved
 /// on; then it waits in the inbox.
 pub const STALE_ROUNDS_MAX: u32 = 3;
 
-/// Takes in what stale operations have met. Gives those that are to be sent again, with the
+/// Takes in what stale operations have met. Gives what is to be sent again of each, and of the
 /// others of their atomic batches, which fell with them.
 pub(crate) fn told(
     context: &mut Context<'_, '_>,
     answers: &[OperationAnswer],
-) -> Result<BTreeSet<Counter>, StoreError> {
+) -> Result<BTreeMap<Counter, Vec<Counter>>, StoreError> {
     let mut again = BTreeSet::new();
     let mut batches = BTreeSet::new();
     for answer in answers.iter().filter(|answer| answer.outcome == Outcome::Stale) {
@@ -50,12 +50,17 @@ pub(crate) fn told(
             again.insert(answer.id);
         }
     }
-    for counter in &again {
-        for carried in context.tx.carried_by(*counter)? {
-            context.tx.set_operation_state(carried, OperationState::Blocked)?;
+    let mut left = BTreeMap::new();
+    for counter in again {
+        let Some(operation) = context.tx.operation(counter)? else { continue };
+        let carried = context.tx.carried_by(counter)?;
+        for other in &carried {
+            context.tx.set_operation_state(*other, OperationState::Blocked)?;
         }
+        // What a person has taken back meanwhile is not sent again.
+        left.insert(counter, revert::withdraw(context, &operation.key, carried)?);
     }
-    Ok(again)
+    Ok(left)
 }
 
 /// Whether nothing else of its lane is on its way, as it may be where two entities turned out to
@@ -79,24 +84,25 @@ fn rounds(context: &Context<'_, '_>, operation: &QueuedOperation) -> Result<u32,
 /// them on what the server has now, and decides by the policies whether they can go.
 pub(crate) fn send_again(
     context: &mut Context<'_, '_>,
-    stale: &BTreeSet<Counter>,
+    stale: &BTreeMap<Counter, Vec<Counter>>,
 ) -> Result<(), StoreError> {
     let mut batches: BTreeMap<Option<Counter>, RenewedBatch> = BTreeMap::new();
-    for counter in stale {
-        let Some(operation) = context.tx.operation(*counter)? else { continue };
-        let rounds = rounds(context, &operation)? + 1;
-        let (key, number) = (operation.key.clone(), operation.batch);
-        let mut first = operation;
-        if let Some(earliest) = context.tx.carried_by(*counter)?.first() {
-            first = context.tx.operation(*earliest)?.unwrap_or(first);
+    for carried in stale.values() {
+        let [earliest, ..] = carried[..] else { continue };
+        let Some(first) = context.tx.operation(earliest)? else { continue };
+        let mut rounds = 0;
+        for counter in carried {
+            rounds = rounds.max(context.tx.operation(*counter)?.map_or(0, |one| one.rounds));
         }
+        let (key, number) = (first.key.clone(), first.batch);
         let lane = context.tx.lane(&key)?;
-        let travelled = |one: &&QueuedOperation| (first.counter..=*counter).contains(&one.counter);
+        let newest = carried.last().copied().unwrap_or(earliest);
+        let travelled = |one: &&QueuedOperation| (earliest..=newest).contains(&one.counter);
         let travelled = lane.iter().filter(travelled).count();
         let batch = batches.entry(number).or_insert_with(|| RenewedBatch::new(number));
         let renewed = inbox::renew(context, &first, batch).map_err(of_store)?;
         for counter in renewed.into_iter().take(travelled) {
-            context.tx.set_operation_rounds(counter, rounds)?;
+            context.tx.set_operation_rounds(counter, rounds + 1)?;
         }
         context.tx.add_metric("conflicts_merged", 1)?;
         ids::correct(context, &key)?;

@@ -14,18 +14,28 @@ use crate::conflict;
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::{Write, Written};
+use crate::history::{HistoryCause, Lost, remember};
 use crate::import::import;
 use crate::view::{self, lane_is_blocked, materialise_create};
-use crate::{ids, inbox};
+use crate::{ids, inbox, rollback, undo};
 
 /// Applies one write. On an error nothing of it stays.
 pub(crate) fn apply(context: &mut Context<'_, '_>, write: Write) -> Result<Written, WriteError> {
     context.savepoint(|context| match write {
         Write::Batch { atomic, writes } => batch(context, atomic, writes),
         Write::Import { import_id, samples } => import(context, import_id, samples),
-        Write::Rollback { operation } => inbox::rollback(context, operation),
+        Write::Rollback { operation } => rollback::rollback(context, operation),
+        Write::RollbackEntity { key } => {
+            let key = context.tx.present_key(&key)?;
+            rollback::rollback_entity(context, &key)
+        }
         Write::Retry { operation } => inbox::retry(context, operation),
-        Write::Discard { operation } => inbox::discard(context, operation),
+        Write::EditAndRetry { operation, changes } => {
+            inbox::edit_and_retry(context, operation, changes)
+        }
+        Write::Discard { operation } => inbox::discard(context, operation, false),
+        Write::DiscardWithDependents { operation } => inbox::discard(context, operation, true),
+        Write::Undo { history } => undo::undo(context, history),
         Write::Resolve { conflict, mark, resolution } => {
             conflict::resolve(context, conflict, &mark, resolution)
         }
@@ -37,7 +47,7 @@ fn written(operation: Option<Counter>) -> Written {
     Written { operations: operation.into_iter().collect(), ..Written::default() }
 }
 
-fn apply_single(
+pub(crate) fn apply_single(
     context: &mut Context<'_, '_>,
     write: Write,
     batch: Option<Counter>,
@@ -66,19 +76,33 @@ fn batch(
 ) -> Result<Written, WriteError> {
     if !atomic {
         let mut operations = Vec::with_capacity(writes.len());
-        for write in writes {
-            operations.extend(apply_single(context, write, None)?);
+        for (position, write) in writes.into_iter().enumerate() {
+            operations.extend(apply_member(context, position, write, None)?);
         }
         return Ok(Written { operations, ..Written::default() });
     }
     check_atomic(&writes)?;
     let number = context.tx.next_counter()?;
     let mut operations = Vec::with_capacity(writes.len());
-    for write in writes {
-        operations.extend(apply_single(context, write, Some(number))?);
+    for (position, write) in writes.into_iter().enumerate() {
+        operations.extend(apply_member(context, position, write, Some(number))?);
     }
     block_batch_if_held(context, &operations)?;
     Ok(Written { operations, ..Written::default() })
+}
+
+/// One write of a batch; a refusal says which it was.
+fn apply_member(
+    context: &mut Context<'_, '_>,
+    position: usize,
+    write: Write,
+    batch: Option<Counter>,
+) -> Result<Option<Counter>, WriteError> {
+    apply_single(context, write, batch).map_err(|reason| match reason {
+        // A full disk or a failing one is the transaction's end, not this write's.
+        WriteError::Store(error) => WriteError::Store(error),
+        reason => WriteError::InBatch { position, reason: Box::new(reason) },
+    })
 }
 
 /// An atomic batch must fit into one request, and change each entity once.
@@ -108,7 +132,7 @@ fn changes_size(changes: &BTreeMap<String, Option<Value>>) -> usize {
 }
 
 /// A batch of which one operation must wait waits as a whole.
-fn block_batch_if_held(
+pub(crate) fn block_batch_if_held(
     context: &mut Context<'_, '_>,
     operations: &[Counter],
 ) -> Result<(), WriteError> {
@@ -267,6 +291,8 @@ pub(crate) fn delete(
         .collect();
     let change = Queued { kind: Kind::Delete, changes, batch, parents: Vec::new() };
     let (counter, held) = queue(context, key, &row, change)?;
+    let lost = Lost::entity(&row.fields);
+    remember(context, key, Some(counter), HistoryCause::Deleted, &lost)?;
     let stored = StoredEntity { fields: Fields::new(), state: RowState::PendingDelete, ..row };
     context.tx.put_entity(key, &stored)?;
     note(context, key);

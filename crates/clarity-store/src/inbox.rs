@@ -2,6 +2,7 @@
 
 use clarity_model::{Counter, EntityKey, LocalTime, Version};
 use rusqlite::{Row, params};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::StoreError;
@@ -12,7 +13,8 @@ use crate::value::{
 };
 
 /// How an operation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndedAs {
     /// As it was.
     Applied,
@@ -24,7 +26,7 @@ pub enum EndedAs {
     Resolved,
     /// The server refused it and a person gave it up.
     Rejected,
-    /// A person took it back before it was sent.
+    /// A person took it back before it was sent, or before the server refused it.
     Cancelled,
 }
 
@@ -105,7 +107,7 @@ pub struct NewHistory {
     pub cause: String,
     /// What the engine keeps about it.
     pub detail: Value,
-    /// When it may go.
+    /// About when it may go, by this device's clock.
     pub expires_at: LocalTime,
 }
 
@@ -128,6 +130,8 @@ pub struct HistoryRecord {
     pub id: i64,
     /// The rest.
     pub entry: NewHistory,
+    /// The operation that brought it back, if one did.
+    pub undone_by: Option<Counter>,
 }
 
 impl StoreTransaction<'_> {
@@ -169,12 +173,16 @@ impl StoreTransaction<'_> {
         )
     }
 
-    /// Forgets how operations below a counter ended; says how many.
+    /// Forgets how operations below a counter ended, the oldest `limit` of them; says how many.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn prune_ended(&mut self, below: Counter) -> Result<usize, StoreError> {
-        self.execute("DELETE FROM ended WHERE counter < ?1", [signed(below.0)])
+    pub fn prune_ended(&mut self, below: Counter, limit: usize) -> Result<usize, StoreError> {
+        self.execute(
+            "DELETE FROM ended WHERE counter IN (
+                 SELECT counter FROM ended WHERE counter < ?1 ORDER BY counter LIMIT ?2)",
+            [signed(below.0), row_limit(limit)],
+        )
     }
 
     /// Opens a conflict, or brings the one of the entity up to date; the number stays.
@@ -289,22 +297,28 @@ impl StoreTransaction<'_> {
     /// When it cannot be read.
     pub fn history_entry(&self, id: i64) -> Result<Option<HistoryRecord>, StoreError> {
         self.read_one(
-            "SELECT id, at, type, entity, counter, cause, detail, expires_at FROM history
-             WHERE id = ?1",
+            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by
+             FROM history WHERE id = ?1",
             [id],
             read_history,
         )
     }
 
-    /// The values of an entity that lost, oldest first.
+    /// The values of an entity that lost, after a number, oldest first; begin at 0.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn history_of(&self, key: &EntityKey) -> Result<Vec<HistoryRecord>, StoreError> {
+    pub fn history_of(
+        &self,
+        key: &EntityKey,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<HistoryRecord>, StoreError> {
         self.read_all(
-            "SELECT id, at, type, entity, counter, cause, detail, expires_at FROM history
-             WHERE type = ?1 AND entity = ?2 ORDER BY id",
-            params![key.entity_type.as_str(), IdValue::of(&key.id)],
+            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by
+             FROM history INDEXED BY history_by_entity
+             WHERE type = ?1 AND entity = ?2 AND id > ?3 ORDER BY id LIMIT ?4",
+            params![key.entity_type.as_str(), IdValue::of(&key.id), after, row_limit(limit)],
             read_history,
         )
     }
@@ -315,19 +329,45 @@ impl StoreTransaction<'_> {
     /// When they cannot be read.
     pub fn history(&self, after: i64, limit: usize) -> Result<Vec<HistoryRecord>, StoreError> {
         self.read_all(
-            "SELECT id, at, type, entity, counter, cause, detail, expires_at FROM history
-             WHERE id > ?1 ORDER BY id LIMIT ?2",
+            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by
+             FROM history WHERE id > ?1 ORDER BY id LIMIT ?2",
             [after, row_limit(limit)],
             read_history,
         )
     }
 
-    /// Forgets the values whose time has come; says how many.
+    /// The number of the newest value that lost; zero when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn newest_history(&self) -> Result<i64, StoreError> {
+        let newest = self
+            .read_one("SELECT max(id) FROM history", [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
+        Ok(newest.flatten().unwrap_or_default())
+    }
+
+    /// Notes which operation brought a value back; false when there is no such value.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn prune_history(&mut self, now: LocalTime) -> Result<usize, StoreError> {
-        self.execute("DELETE FROM history WHERE expires_at <= ?1", [now.0])
+    pub fn mark_undone(&mut self, id: i64, undone_by: Counter) -> Result<bool, StoreError> {
+        let changed = self.execute(
+            "UPDATE history SET undone_by = ?2 WHERE id = ?1",
+            [id, signed(undone_by.0)],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Forgets the values up to a number, the oldest `limit` of them; says how many.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn prune_history(&mut self, through: i64, limit: usize) -> Result<usize, StoreError> {
+        self.execute(
+            "DELETE FROM history WHERE id IN (
+                 SELECT id FROM history WHERE id <= ?1 ORDER BY id LIMIT ?2)",
+            [through, row_limit(limit)],
+        )
     }
 }
 
@@ -352,5 +392,6 @@ fn read_history(row: &Row<'_>) -> Result<HistoryRecord, StoreError> {
             detail: read_json(row.get_ref(6)?, "history", "detail")?,
             expires_at: LocalTime(row.get(7)?),
         },
+        undone_by: read_optional_unsigned(row, 8)?.map(Counter),
     })
 }

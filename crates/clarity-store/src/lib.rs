@@ -29,6 +29,7 @@ mod options;
 mod pull;
 mod query;
 mod queue;
+mod revert;
 mod rollup;
 mod schema_sql;
 mod sending;

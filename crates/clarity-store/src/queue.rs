@@ -337,6 +337,7 @@ impl StoreTransaction<'_> {
         self.execute("UPDATE operation_parent SET child = ?2 WHERE child = ?1", numbers)?;
         self.execute("UPDATE operation_parent SET parent = ?2 WHERE parent = ?1", numbers)?;
         self.execute("UPDATE conflict SET counter = ?2 WHERE counter = ?1", numbers)?;
+        self.renumber_revert(old, new)?;
         if state == OperationState::InFlight {
             self.queue.moved(OperationState::InFlight, OperationState::Ready, 1);
         }
@@ -356,6 +357,16 @@ impl StoreTransaction<'_> {
                 UNION ALL SELECT min(counter) FROM operation WHERE state = 3
                 UNION ALL SELECT min(counter) FROM operation WHERE state = 5)";
         let found = self.read_one(SELECT, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
+        Ok(found.flatten().map(|counter| Counter(counter.cast_unsigned())))
+    }
+
+    /// The smallest counter in the queue, whatever it waits for.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn lowest_queued(&self) -> Result<Option<Counter>, StoreError> {
+        let sql = "SELECT min(counter) FROM operation";
+        let found = self.read_one(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
         Ok(found.flatten().map(|counter| Counter(counter.cast_unsigned())))
     }
 

@@ -144,6 +144,13 @@ const VERSION_1: &str = concat!(
 ///
 /// `operation`, a further column.
 /// - `rounds`: how often the entity had moved on at a backend that does not merge
+///
+/// `operation_revert`: an operation that takes back another one, which is on its way.
+/// - `operation`: the one that waits behind it; `reverts`: the one on its way
+///
+/// `history`: one more column.
+/// - `undone_by`: the operation that brought the value back; NULL when none did
+/// - `expires_at` is for showing: what is old is found by the server's time (`ageing` in `state`)
 const VERSION_2: &str = concat!(
     include_str!("sql/version_2_storage.sql"),
     include_str!("sql/version_2_scopes.sql"),

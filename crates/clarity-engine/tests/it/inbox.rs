@@ -65,6 +65,66 @@ fn a_discard_takes_back_one_change() {
     assert!(bench.is_settled());
 }
 
+fn edit(operation: Counter, changes: serde_json::Value) -> Write {
+    let changes: std::collections::BTreeMap<String, serde_json::Value> =
+        serde_json::from_value(changes).unwrap();
+    let changes = changes.into_iter().map(|(field, value)| (field, Some(value))).collect();
+    Write::EditAndRetry { operation, changes }
+}
+
+/// Shows that a failed change can be edited and sent again in its place: the later edit of the same
+/// field, which was written on top of it, is still on top, and nothing asks a person.
+#[test]
+fn an_edit_and_retry_keeps_its_place() {
+    let mut bench = rejected();
+    let later = bench.update(&note("n"), json!({"title": "c"}));
+    let operations = bench.write(edit(Counter(1), json!({"title": "good"}))).operations;
+    assert_eq!((operations.len(), bench.ended(later)), (3, Some(EndedAs::Resolved)));
+    assert!(bench.conflicts().is_empty());
+    assert_eq!(bench.see(&note("n")), Some(json!({"title": "c", "at_ms": 1})));
+    assert_eq!(bench.apply_push().only().changes.len(), 2);
+    assert!(bench.is_settled());
+}
+
+/// Shows that an edit may add a field and leave others as they are, of a create as well, and that
+/// an edit which would leave nothing, or break a limit, is refused and changes nothing.
+#[test]
+fn an_edit_changes_the_fields_that_it_names() {
+    let key = note("made");
+    let mut bench = Bench::online();
+    let made = bench.create(&key, json!({"title": "bad", "at_ms": 1}));
+    let push = bench.take_push();
+    bench.answer(&push, vec![wire::rejected(push.only())]);
+    let large = edit(made, json!({"text": "x".repeat(300 * 1024)}));
+    assert!(matches!(bench.try_write(large), Err(WriteError::Invalid(_))));
+    bench.write(edit(made, json!({"title": "good", "text": "more"})));
+    let sent = bench.apply_push();
+    let wanted = wire::fields(json!({"title": "good", "at_ms": 1, "text": "more"}));
+    assert_eq!(sent.only().fields.as_ref(), Some(&wanted));
+    let mut bench = rejected();
+    let nothing = bench.try_write(edit(Counter(1), json!({"title": "a"})));
+    assert!(matches!(nothing, Err(WriteError::NothingLeft(Counter(1)))));
+    assert_eq!(bench.state(Counter(1)), Some(OperationState::Failed));
+}
+
+/// Shows that a discard can take with it what depends on the failed operation, and says so before.
+#[test]
+fn a_discard_can_take_dependents_along() {
+    let mut bench = Bench::online();
+    let parent = bench.create(&note("parent"), json!({"title": "p"}));
+    let push = bench.take_push();
+    let child = bench.create_after(&note("child"), json!({"title": "c"}), vec![parent]);
+    bench.answer(&push, vec![wire::rejected(push.only())]);
+    let write = Write::DiscardWithDependents { operation: parent };
+    let preview = bench.preview(write.clone()).unwrap();
+    let ends: Vec<_> = preview.ends.iter().map(|one| (one.operation, one.goes_along)).collect();
+    assert_eq!(ends, [(parent, false), (child, true)]);
+    assert!(preview.entities.iter().all(|one| one.shown_before && !one.shown_after));
+    bench.write(write);
+    assert_eq!((bench.see(&note("parent")), bench.see(&note("child"))), (None, None));
+    assert!(bench.is_settled());
+}
+
 /// Shows that changes which travelled together and were rejected together are retried together:
 /// retrying the newest does not leave it stuck behind its own older part.
 #[test]
@@ -116,6 +176,26 @@ fn a_rollback_takes_back_one_operation() {
     assert!(bench.is_settled());
 }
 
+/// Shows that a later edit of the same field stays when the earlier one is taken back, also where
+/// the field is one that only a person could merge: nobody else has changed it.
+#[test]
+fn a_later_edit_outlives_the_rollback_of_an_earlier_one() {
+    let key = note("n");
+    let mut bench = Bench::with(&key, json!({"title": "a"}));
+    bench.event(Event::Pause { until: None });
+    let first = bench.update(&key, json!({"title": "b"}));
+    bench.update(&key, json!({"title": "c"}));
+    bench.write(Write::Rollback { operation: first });
+    assert_eq!(bench.see(&key), Some(json!({"title": "c"})));
+    let last = bench.delete(&key);
+    bench.write(Write::Rollback { operation: Counter(2) });
+    assert!(bench.conflicts().is_empty(), "a delete that saw the edit is no question either");
+    bench.write(Write::Rollback { operation: last });
+    assert_eq!(bench.see(&key), Some(json!({"title": "a"})));
+    bench.event(Event::Resume);
+    assert!(bench.is_settled());
+}
+
 /// Shows that a rollback of everything brings back exactly what the server has.
 #[test]
 fn a_rollback_of_everything_shows_what_is_confirmed() {
@@ -139,8 +219,6 @@ fn impossible_wishes_are_refused_with_a_reason() {
     let mut bench = Bench::online();
     let parent = bench.create(&note("parent"), json!({}));
     let push = bench.take_push();
-    let sent = bench.try_write(Write::Rollback { operation: parent });
-    assert!(matches!(sent, Err(WriteError::AlreadySent(counter)) if counter == parent));
     let healthy = bench.try_write(Write::Retry { operation: parent });
     assert!(matches!(healthy, Err(WriteError::NotFailed(_))));
     let unknown = bench.try_write(Write::Discard { operation: Counter(99) });
@@ -149,6 +227,11 @@ fn impossible_wishes_are_refused_with_a_reason() {
     bench.answer(&push, vec![wire::rejected(push.only())]);
     let needed = bench.try_write(Write::Discard { operation: parent });
     assert!(matches!(needed, Err(WriteError::HasDependents(_))));
+    let edited = edit(parent, json!({"title": "b"}));
+    assert!(matches!(bench.try_write(edit(Counter(2), json!({}))), Err(WriteError::NotFailed(_))));
+    assert!(matches!(bench.preview(edited).map(|preview| preview.queues.len()), Ok(1)));
+    let idle = bench.try_write(Write::RollbackEntity { key: note("nobody") });
+    assert!(matches!(idle, Err(WriteError::NothingToRollBack)));
     assert_eq!(bench.status().failed, 1);
 }
 

@@ -2,7 +2,7 @@
 
 use clarity_engine::protocol::model::{Counter, Outcome};
 use clarity_engine::store::OperationState;
-use clarity_engine::{Event, REQUESTS_IN_FLIGHT_MAX, Write};
+use clarity_engine::{Event, REQUESTS_IN_FLIGHT_MAX, Resolution, Write};
 use serde_json::json;
 
 use crate::support::{Bench, note, update, wire};
@@ -161,7 +161,34 @@ fn an_impossible_batch_is_refused_when_it_is_made() {
     let nested = batch(vec![batch(vec![create("n")])]);
     assert!(matches!(bench.try_write(nested), Err(WriteError::NotInBatch)));
     let late = Write::Batch { atomic: false, writes: vec![create("n"), create("n")] };
-    assert!(matches!(bench.try_write(late), Err(WriteError::Exists)));
+    let refused = bench.try_write(late);
+    let Err(WriteError::InBatch { position: 1, reason }) = refused else { panic!("{refused:?}") };
+    assert!(matches!(*reason, WriteError::Exists));
     assert_eq!(bench.see(&note("n")), None);
+    assert!(bench.is_settled());
+}
+
+/// Shows that an atomic batch waits as a whole behind a conflict in one of its lanes, and goes when
+/// that is settled.
+#[test]
+fn a_batch_waits_as_a_whole_behind_a_conflict() {
+    let key = note("n");
+    let mut bench = Bench::with(&key, json!({"title": "a"}));
+    bench.update(&key, json!({"title": "b"}));
+    let push = bench.take_push();
+    let fields = wire::fields(json!({"title": "other"}));
+    let writes = vec![
+        Write::Create { key: note("other"), fields, parents: Vec::new() },
+        update(&key, json!({"at_ms": 1}), None),
+    ];
+    bench.write(Write::Batch { atomic: true, writes });
+    let theirs = Some(json!({"title": "theirs"}));
+    bench.answer(&push, vec![wire::with_entity(push.only(), Outcome::Conflict, 2, theirs)]);
+    assert_eq!(bench.counts(), (0, 0), "nothing of the batch is ready");
+    let conflict = bench.only_conflict();
+    bench.resolve(&conflict, Resolution::UseServer).unwrap();
+    while !bench.pushes.is_empty() {
+        bench.apply_push();
+    }
     assert!(bench.is_settled());
 }

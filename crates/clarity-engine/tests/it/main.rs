@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
 
+mod ageing;
 mod answers;
 mod background;
 mod backoff;
@@ -19,8 +20,11 @@ mod lanes;
 mod liveness;
 mod network;
 mod poison;
+mod previews;
 mod pulling;
+mod reverts;
 mod settling;
 mod stale;
 mod support;
 mod tokens;
+mod undo;

@@ -205,7 +205,7 @@ pub(crate) fn describe(transaction: &mut StoreTransaction<'_>) -> Result<String,
                 line("    parents", &transaction.parents(operation.counter)?);
                 line("    ended", &transaction.ended(operation.counter)?);
             }
-            for record in transaction.history_of(&key)? {
+            for record in transaction.history_of(&key, 0, usize::MAX)? {
                 line("  history", &(&record, &record.entry.detail));
             }
         }

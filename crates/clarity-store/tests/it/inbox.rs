@@ -28,7 +28,9 @@ fn endings_read_back() {
         assert_eq!(transaction.ended(Counter(number)).unwrap(), Some(ended));
     }
     assert_eq!(transaction.ended(Counter(99)).unwrap(), None);
-    assert_eq!(transaction.prune_ended(Counter(4)).unwrap(), 3);
+    assert_eq!(transaction.prune_ended(Counter(4), 2).unwrap(), 2);
+    assert_eq!(transaction.ended(Counter(1)).unwrap(), None, "the oldest first");
+    assert_eq!(transaction.prune_ended(Counter(4), 2).unwrap(), 1);
     assert_eq!(transaction.ended(Counter(3)).unwrap(), None);
     assert!(transaction.ended(Counter(4)).unwrap().is_some());
 }
@@ -58,9 +60,10 @@ fn one_conflict_for_each_entity() {
     assert!(third > second);
 }
 
-/// Shows that values that lost are kept until their time has come.
+/// Shows that values that lost are kept until they are pruned, the oldest first, and that the store
+/// knows which were brought back.
 #[test]
-fn history_is_kept_until_it_expires() {
+fn history_is_kept_until_it_is_pruned() {
     let place = Place::new();
     let mut store = place.open();
     let mut transaction = store.begin().unwrap();
@@ -78,11 +81,33 @@ fn history_is_kept_until_it_expires() {
         transaction.history_entry(first).unwrap().unwrap().entry,
         entry(1, Some(Counter(5)))
     );
-    let of_entity = transaction.history_of(&sample(1)).unwrap();
+    let of_entity = transaction.history_of(&sample(1), 0, 9).unwrap();
     assert_eq!(of_entity.iter().map(|record| record.id).collect::<Vec<_>>(), [first, second]);
     assert_eq!(transaction.history(first, 9).unwrap()[0].entry, entry(2, None));
-    assert!(transaction.history_of(&sample(2)).unwrap().is_empty());
-    assert_eq!(transaction.prune_history(LocalTime(31)).unwrap(), 1);
+    assert_eq!(transaction.history_of(&sample(1), first, 9).unwrap()[0].id, second);
+    assert!(transaction.history_of(&sample(2), 0, 9).unwrap().is_empty());
+    assert!(transaction.mark_undone(second, Counter(7)).unwrap());
+    let undone = transaction.history_entry(second).unwrap().unwrap();
+    assert_eq!(undone.undone_by, Some(Counter(7)));
+    assert_eq!(transaction.newest_history().unwrap(), second);
+    assert_eq!(transaction.prune_history(second, 1).unwrap(), 1);
     assert_eq!(transaction.history_entry(first).unwrap(), None);
     assert_eq!(transaction.history(0, 9).unwrap().len(), 1);
+}
+
+/// Shows that the link from an operation to the one that it takes back is found from both ends,
+/// follows a new number, and ends from either side.
+#[test]
+fn an_operation_knows_what_it_takes_back() {
+    let place = Place::new();
+    let mut store = place.open();
+    let mut transaction = store.begin().unwrap();
+    transaction.add_revert(Counter(2), Counter(1)).unwrap();
+    assert!(transaction.add_revert(Counter(3), Counter(1)).is_err(), "once is enough");
+    transaction.renumber_revert(Counter(1), Counter(9)).unwrap();
+    assert_eq!(transaction.inverse_of(Counter(9)).unwrap(), Some(Counter(2)));
+    assert_eq!(transaction.reverts(Counter(2)).unwrap(), Some(Counter(9)));
+    assert_eq!(transaction.inverse_of(Counter(1)).unwrap(), None);
+    transaction.forget_revert(Counter(9)).unwrap();
+    assert_eq!(transaction.reverts(Counter(2)).unwrap(), None);
 }

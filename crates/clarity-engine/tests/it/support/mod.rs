@@ -14,8 +14,8 @@ use clarity_engine::store::{
     Birth, EndedAs, HistoryRecord, OpenOptions, OperationState, QueuedOperation, RequestId, Store,
 };
 use clarity_engine::{
-    Changes, ConflictInfo, Effect, Engine, Entropy, Event, Request, Resolution, Response, Role,
-    Status, TokenResult, Write, WriteError, Written,
+    Changes, ConflictInfo, Effect, Engine, Entropy, Event, HistoryEntry, HistoryId, Preview,
+    Request, Resolution, Response, Role, Status, TokenResult, Write, WriteError, Written,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -354,8 +354,29 @@ impl Bench {
         tx.ended(counter).unwrap().map(|ended| ended.outcome)
     }
 
+    /// The operations that ended since the last look, with how.
+    pub(crate) fn take_ended(&mut self) -> Vec<(Counter, EndedAs)> {
+        self.published.drain(..).flat_map(|changes| changes.ended).collect()
+    }
+
+    /// What a write would do.
+    pub(crate) fn preview(&mut self, write: Write) -> Result<Preview, WriteError> {
+        let mut tx = self.store.as_mut().unwrap().begin().unwrap();
+        self.engine.preview(&mut tx, vec![write], self.now, &mut self.dice)
+    }
+
+    /// The history as an app sees it, of one entity.
+    pub(crate) fn entries(&mut self, key: &EntityKey) -> Vec<HistoryEntry> {
+        let tx = self.store.as_mut().unwrap().begin().unwrap();
+        self.engine.history(&tx, Some(key), None, usize::MAX).unwrap()
+    }
+
+    pub(crate) fn undo(&mut self, id: HistoryId) -> Result<Written, WriteError> {
+        self.try_write(Write::Undo { history: id })
+    }
+
     pub(crate) fn history(&mut self, key: &EntityKey) -> Vec<HistoryRecord> {
-        self.store().begin().unwrap().history_of(key).unwrap()
+        self.store().begin().unwrap().history_of(key, 0, usize::MAX).unwrap()
     }
 
     /// Whether nothing is in the queue, in the inbox or on its way.
