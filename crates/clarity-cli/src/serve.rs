@@ -7,11 +7,18 @@ use std::sync::Arc;
 
 use clap::Args;
 use clarity_client::Schema;
-use clarity_server::{Config, DATABASE_FILE, Server, dump_database};
+use clarity_server::{Config, DATABASE_FILE, RestIds, Server, dump_database};
 use serde_json::json;
 
 use crate::exit::{CliError, CliResult, ExitKind};
 use crate::output::Output;
+
+/// Who makes ids.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Ids {
+    Client,
+    Server,
+}
 
 /// Arguments of `clarity serve`.
 #[derive(Debug, Args)]
@@ -34,6 +41,10 @@ pub(crate) struct ServeArguments {
     /// The database was restored from a backup: devices compare what they have with it
     #[arg(long)]
     restored: bool,
+    /// Who makes the ids of entities created by REST: the client, or always the server, which then
+    /// also answers a change of an older version with 409 instead of 412
+    #[arg(long, value_name = "WHO", default_value = "client")]
+    rest_ids: Ids,
     /// Keep a record of every change that was ever made, for audits: about 100 bytes each
     #[arg(long)]
     keep_receipts: bool,
@@ -69,6 +80,10 @@ pub(crate) fn serve(arguments: ServeArguments, output: Output) -> CliResult {
     config.behind_proxy = arguments.behind_proxy;
     config.restored = arguments.restored;
     config.keep_receipts = arguments.keep_receipts;
+    config.rest_ids = match arguments.rest_ids {
+        Ids::Client => RestIds::Client,
+        Ids::Server => RestIds::Server,
+    };
     let bound = Server::bind(config)?;
     let address = format!("http://{}", bound.local_addr()?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

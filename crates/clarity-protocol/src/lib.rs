@@ -51,6 +51,9 @@ pub mod path {
     pub const REFRESH: &str = "/v1/refresh";
     /// `GET` answers [`crate::DeviceList`]; `DELETE /v1/devices/{id}` revokes a device.
     pub const DEVICES: &str = "/v1/devices";
+    /// `POST /v1/entities/{type}` makes an entity and `GET` lists them; `GET`, `PATCH`, `PUT` and
+    /// `DELETE` on `/v1/entities/{type}/{id}` are for one of them.
+    pub const ENTITIES: &str = "/v1/entities";
     /// `GET`, answers 200 with the protocol header when the server can serve.
     pub const HEALTH: &str = "/v1/health";
 }

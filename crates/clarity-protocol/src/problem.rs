@@ -25,6 +25,12 @@ pub enum ProblemCode {
     NotFound,
     /// The cursor or the epoch is not of this database: read everything again.
     CursorRefused,
+    /// The entity has another version than the change was made on; the answer holds it.
+    Stale,
+    /// The entity was deleted.
+    Deleted,
+    /// The `Idempotency-Key` was used for another request, or so long ago that it is forgotten.
+    IdempotencyKeyReused,
     /// The request is larger than a limit.
     TooLarge,
     /// This client is too old for the server, or too new.

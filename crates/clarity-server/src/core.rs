@@ -33,13 +33,16 @@ impl<S> std::fmt::Debug for Core<S> {
     }
 }
 
+/// The types of the entities that a request changed, for hints to the other devices.
+pub type ChangedTypes = Vec<EntityType>;
+
 /// What a push did besides its answer.
 #[derive(Debug)]
 pub struct Pushed {
     /// The answer for the device that pushed.
     pub response: PushResponse,
     /// The types of the entities that changed, for hints to the other devices.
-    pub changed: Vec<EntityType>,
+    pub changed: ChangedTypes,
 }
 
 /// An entity in a dump.
@@ -150,18 +153,23 @@ impl<S: Storage> Core<S> {
     ) -> Result<Pushed, RequestError> {
         let epoch = self.epoch();
         check_push(epoch, request)?;
-        let context = Context {
-            schema: &self.schema,
-            now: self.environment.now(),
-            seed: u64::from_le_bytes(random(&*self.environment)?),
-            device,
-            keep_receipts: self.keep_receipts,
-        };
+        let context = self.context(device)?;
         let applied = self.storage.write::<_, StorageError>(account, |transaction| {
             apply(transaction, &context, request)
         })?;
         let response = PushResponse { epoch, at: context.now, answers: applied.answers };
         Ok(Pushed { response, changed: applied.changed.into_iter().collect() })
+    }
+
+    /// What applying needs to know besides the request.
+    pub(crate) fn context(&self, device: DeviceId) -> Result<Context<'_>, RequestError> {
+        Ok(Context {
+            schema: &self.schema,
+            now: self.environment.now(),
+            seed: u64::from_le_bytes(random(&*self.environment)?),
+            device,
+            keep_receipts: self.keep_receipts,
+        })
     }
 
     /// Reads the next page for a device.

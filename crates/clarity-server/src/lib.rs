@@ -16,14 +16,17 @@ mod events;
 mod http;
 mod pull;
 mod server;
+mod single;
 pub mod storage;
 
 pub use clarity_protocol as protocol;
 
-pub use crate::core::{Core, DumpedEntity, DumpedReceipt, Pushed};
+pub use crate::core::{ChangedTypes, Core, DumpedEntity, DumpedReceipt, Pushed};
+pub use apply::{Single, SingleOutcome, Wish};
 pub use dump::{DumpError, ENTITIES_FILE, RECEIPTS_FILE, dump_database};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
 pub use error::RequestError;
-pub use server::{Bound, Config, DATABASE_FILE, ServeError, Server};
+pub use server::{Bound, Config, DATABASE_FILE, RestIds, ServeError, Server};
+pub use single::ChangeName;
 pub use storage::sqlite::{SqliteOptions, SqliteStorage};
 pub use storage::{AccountId, DeviceId, Storage, StorageError};

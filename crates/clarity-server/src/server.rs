@@ -40,6 +40,18 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long to wait when the system has no more files for connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who makes the ids of entities that are created by REST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RestIds {
+    /// The client, or the server when the client names none. A change that was made on an older
+    /// version is answered 412.
+    #[default]
+    Client,
+    /// Always the server, as most backends do. A change that was made on an older version is
+    /// answered 409.
+    Server,
+}
+
 /// How a server runs.
 #[derive(Clone)]
 pub struct Config {
@@ -61,6 +73,8 @@ pub struct Config {
     pub restored: bool,
     /// Keep the receipt of every operation for audits, also after its device has heard of it.
     pub keep_receipts: bool,
+    /// Who makes the ids of entities that are created by REST.
+    pub rest_ids: RestIds,
     /// Time and randomness.
     pub environment: Arc<dyn Environment>,
 }
@@ -78,6 +92,7 @@ impl Config {
             app_dir: None,
             restored: false,
             keep_receipts: false,
+            rest_ids: RestIds::default(),
             environment: Arc::new(SystemEnvironment),
         }
     }
@@ -166,7 +181,7 @@ impl Server {
             .map_err(|reason| ServeError::Database { path, reason })?;
         let core = Arc::new(core.keeping_receipts(config.keep_receipts));
         let auth = Auth::new(Arc::clone(&core), config.auth);
-        let app = Arc::new(App::new(core, auth));
+        let app = Arc::new(App::new(core, auth, config.rest_ids));
         let router = router(&app, &origins, config.app_dir.as_deref());
         Ok(Bound { listener, app, router, _lock: lock })
     }

@@ -10,6 +10,7 @@ mod decide;
 mod incoming;
 mod plan;
 mod receipts;
+mod single;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,10 @@ use crate::storage::{AccountTransaction, DeviceId, StorageError};
 
 use incoming::{Incoming, units};
 use plan::Plan;
+
+pub(crate) use plan::wire;
+pub(crate) use single::apply_single;
+pub use single::{Single, SingleOutcome, Wish};
 
 /// Receipts that one push forgets at most: twice what one can add, so that they never pile up.
 const RECEIPTS_PRUNED_MAX: u64 = 4_000;

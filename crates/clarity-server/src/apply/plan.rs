@@ -118,7 +118,7 @@ impl Plan {
 }
 
 /// An entity as devices are told of it.
-pub(super) fn wire(entity: &StoredEntity) -> WireEntity {
+pub(crate) fn wire(entity: &StoredEntity) -> WireEntity {
     let fields = (!entity.deleted).then(|| entity.fields.clone());
     WireEntity { version: entity.version, updated_at: entity.updated_at, fields }
 }

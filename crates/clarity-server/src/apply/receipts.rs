@@ -20,8 +20,15 @@ pub(super) struct Fresh {
     key: Option<EntityKey>,
 }
 
+impl Fresh {
+    /// The receipt of an operation that carries no other.
+    pub(super) fn new(id: Counter, hash: [u8; 16], key: EntityKey) -> Self {
+        Self { id, covers: Vec::new(), hash, key: Some(key) }
+    }
+}
+
 /// What an id tells before the operation is looked at.
-enum Known {
+pub(super) enum Known {
     /// It is new.
     Fresh,
     /// It was answered before.
@@ -97,7 +104,11 @@ impl<T: AccountTransaction> Session<'_, T> {
         Ok((Some(Fresh { id: incoming.id, covers, hash: incoming.hash, key }), answer))
     }
 
-    fn known(&mut self, plan: &Plan, incoming: &Incoming) -> Result<Known, StorageError> {
+    pub(super) fn known(
+        &mut self,
+        plan: &Plan,
+        incoming: &Incoming,
+    ) -> Result<Known, StorageError> {
         if let Some(receipt) = self.receipt(incoming.id)? {
             let same = receipt.hash == incoming.hash && receipt.carrier.is_none();
             return Ok(if same { Known::Answered(receipt) } else { Known::Reused });
@@ -127,7 +138,7 @@ impl<T: AccountTransaction> Session<'_, T> {
     }
 
     /// The first outcome again, with the entity as it is now.
-    fn repeat(
+    pub(super) fn repeat(
         &mut self,
         plan: &Plan,
         incoming: &Incoming,
@@ -150,7 +161,7 @@ impl<T: AccountTransaction> Session<'_, T> {
     }
 
     /// Decides a new operation and puts its effect into the plan.
-    fn decided(
+    pub(super) fn decided(
         &mut self,
         plan: &mut Plan,
         operation: WireOperation,

@@ -19,7 +19,7 @@ const ZSTD_LEVEL: i32 = 1;
 /// Compression level of gzip: higher ones cost twice the time for a twentieth of the size.
 const GZIP_LEVEL: u32 = 1;
 /// The media type of problems.
-const PROBLEM_TYPE: &str = "application/problem+json";
+pub(super) const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// How an answer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

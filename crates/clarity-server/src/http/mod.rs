@@ -6,6 +6,7 @@ mod body;
 mod events;
 mod guard;
 mod health;
+mod rest;
 mod sync;
 
 use std::path::Path;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
+use axum::routing::{self, delete, get, post};
 use clarity_protocol::{PROTOCOL_HEADER, ProblemCode, path};
 use tokio::sync::Semaphore;
 use tower_http::cors::CorsLayer;
@@ -23,6 +24,7 @@ use tower_http::services::{ServeDir, ServeFile};
 use crate::auth::{Auth, AuthError, Identified};
 use crate::core::Core;
 use crate::events::Hub;
+use crate::server::RestIds;
 use crate::storage::sqlite::SqliteStorage;
 
 use answer::Refusal;
@@ -40,10 +42,11 @@ pub(crate) struct App {
     requests: Semaphore,
     passwords: Semaphore,
     passwords_waiting: Semaphore,
+    rest_ids: RestIds,
 }
 
 impl App {
-    pub(crate) fn new(core: Arc<Core>, auth: Auth<SqliteStorage>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, auth: Auth<SqliteStorage>, rest_ids: RestIds) -> Self {
         Self {
             core,
             auth,
@@ -51,6 +54,7 @@ impl App {
             requests: Semaphore::new(REQUESTS_MAX),
             passwords: Semaphore::new(PASSWORDS_MAX),
             passwords_waiting: account::passwords_waiting(),
+            rest_ids,
         }
     }
 
@@ -93,10 +97,16 @@ pub(crate) fn router(app: &Arc<App>, origins: &[HeaderValue], app_dir: Option<&P
         .route(path::DEVICES, get(account::devices))
         .route(&device, delete(account::revoke))
         .layer(from_fn(guard::require_protocol));
+    // Programs that know nothing of the protocol but HTTP.
+    let one = routing::patch(rest::patch).put(rest::replace).delete(rest::delete).get(rest::read);
+    let rest = Router::new()
+        .route(&format!("{}/{{type}}", path::ENTITIES), post(rest::create).get(rest::list))
+        .route(&format!("{}/{{type}}/{{id}}", path::ENTITIES), one);
     let mut router = Router::new()
         .route(path::HEALTH, get(health::health))
         .route("/v1/ready", get(health::ready))
         .merge(spoken)
+        .merge(rest)
         .method_not_allowed_fallback(wrong_method)
         .route("/v1/{*rest}", axum::routing::any(nothing_here))
         .layer(from_fn_with_state(Arc::clone(app), guard::bound))
@@ -129,12 +139,14 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
     let protocol = HeaderName::from_static(PROTOCOL_HEADER);
     CorsLayer::new()
         .allow_origin(origins.to_vec())
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::CONTENT_ENCODING,
+            header::IF_MATCH,
+            HeaderName::from_static("idempotency-key"),
             protocol.clone(),
         ])
-        .expose_headers([protocol, header::RETRY_AFTER])
+        .expose_headers([protocol, header::RETRY_AFTER, header::ETAG, header::LOCATION])
 }

@@ -259,6 +259,11 @@ pub trait AccountSnapshot {
     /// # Errors
     /// When the storage fails.
     fn log_seed(&mut self, seq: Seq) -> Result<Option<LogSeed>, StorageError>;
+    /// An entity, deleted or not.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn entity(&mut self, key: &EntityKey) -> Result<Option<StoredEntity>, StorageError>;
     /// The operations of a store from a counter on that travelled themselves and are settled.
     ///
     /// # Errors

@@ -67,6 +67,13 @@ fn the_other_examples() {
     parsed::<RefreshRequest>("refresh");
     parsed::<DeviceList>("devices");
     assert!(Hint::parse(examples()["hint"]).is_some());
+    let stale: Problem = parsed("rest-stale");
+    assert_eq!((stale.status, stale.code), (412, ProblemCode::Stale));
+    let entity: Value = parsed::<Value>("rest-stale")["entity"].clone();
+    let told: Value = parsed("rest-entity");
+    assert_eq!(entity.as_object().unwrap().keys().collect::<Vec<_>>(), {
+        told.as_object().unwrap().keys().collect::<Vec<_>>()
+    });
     let problem: Problem = parsed("problem");
     assert_eq!(problem, RequestError::CursorRefused.problem());
     assert_eq!(problem.code, ProblemCode::CursorRefused);

@@ -2,14 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use clarity_model::{Counter, Incarnation, OperationId, Seq, ServerTime, Version};
+use clarity_model::{Counter, EntityKey, Incarnation, OperationId, Seq, ServerTime, Version};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::transaction::{read_receipt, select_head};
+use super::transaction::{read_receipt, select_entity, select_head};
 use super::value::{id_text, integer, key_of, outcome_of, unsigned};
 use crate::storage::{
     AccountId, AccountSnapshot, LogSeed, ReceiptVisitor, ScanVisitor, ScannedEntity, StorageError,
-    UnsettledReceipt,
+    StoredEntity, UnsettledReceipt,
 };
 
 /// One consistent view of one account of an SQLite database.
@@ -48,6 +48,10 @@ impl AccountSnapshot for SqliteSnapshot<'_> {
             .query_row(params![self.account.0, integer(seq.0)], |row| row.get(0))
             .optional()?;
         Ok(seed.map(|seed| LogSeed(seed.cast_unsigned())))
+    }
+
+    fn entity(&mut self, key: &EntityKey) -> Result<Option<StoredEntity>, StorageError> {
+        select_entity(self.connection, self.account, key)
     }
 
     fn unsettled_receipts(

@@ -97,6 +97,17 @@ pub(super) fn select_head(
     Ok(Seq(unsigned(head.ok_or(StorageError::Value("no such account"))?)?))
 }
 
+pub(super) fn select_entity(
+    connection: &Connection,
+    account: AccountId,
+    key: &EntityKey,
+) -> Result<Option<StoredEntity>, StorageError> {
+    let mut select = connection.prepare_cached(SELECT_ENTITY)?;
+    let id = IdValue::new(&key.id);
+    let mut rows = select.query(params![account.0, key.entity_type.as_str(), id])?;
+    rows.next()?.map(read_entity).transpose()
+}
+
 impl AccountTransaction for SqliteTransaction<'_> {
     fn head(&mut self) -> Result<Seq, StorageError> {
         select_head(self.connection, self.account)
@@ -114,16 +125,7 @@ impl AccountTransaction for SqliteTransaction<'_> {
     }
 
     fn entity(&mut self, key: &EntityKey) -> Result<Option<StoredEntity>, StorageError> {
-        let mut select = self.connection.prepare_cached(SELECT_ENTITY)?;
-        let mut rows = select.query(params![
-            self.account.0,
-            key.entity_type.as_str(),
-            IdValue::new(&key.id)
-        ])?;
-        match rows.next()? {
-            Some(row) => read_entity(row).map(Some),
-            None => Ok(None),
-        }
+        select_entity(self.connection, self.account, key)
     }
 
     fn put_entity(

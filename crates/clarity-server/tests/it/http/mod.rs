@@ -3,6 +3,7 @@
 mod accounts;
 mod events;
 mod process;
+mod rest;
 mod wire;
 
 use std::sync::Arc;
