@@ -56,6 +56,18 @@ impl Hint {
         Self { kind: HintKind::Full, entities: Vec::new() }
     }
 
+    /// Reads a silent push as it came from a push service: bytes of anybody. Anything that is
+    /// malformed, unknown, larger than 64 KiB, nested too deeply or no UTF-8 is no hint; members
+    /// that this version does not know are ignored.
+    #[must_use]
+    pub fn from_bytes(payload: &[u8]) -> Option<Self> {
+        // Before it is looked at: a payload of any size costs nothing.
+        if payload.len() > HINT_BYTES_MAX {
+            return None;
+        }
+        std::str::from_utf8(payload).ok().and_then(Self::parse)
+    }
+
     /// Reads a silent push. Anything malformed or unknown is no hint.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -21,6 +21,21 @@ fn hint() -> impl Strategy<Value = Hint> {
 }
 
 proptest! {
+    /// Shows that bytes of any kind, also damaged hints, end in a hint or in none, and that what is
+    /// a hint reads back as the same.
+    #[test]
+    fn any_bytes_end_in_a_hint_or_in_none(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        hint in hint(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        read_back(&bytes);
+        let mut damaged = hint.to_json().into_bytes();
+        let at = cut.index(damaged.len());
+        damaged.splice(at..at, bytes);
+        read_back(&damaged);
+    }
+
     // Every hint reads back as it was written.
     #[test]
     fn a_hint_reads_back(hint in hint()) {
@@ -102,4 +117,32 @@ fn malformed_hints_are_none() {
         let shown: String = text.chars().take(80).collect();
         assert_eq!(Hint::parse(text), None, "{shown}");
     }
+}
+
+/// What the fuzz target does.
+fn read_back(bytes: &[u8]) -> Option<Hint> {
+    let hint = Hint::from_bytes(bytes)?;
+    assert_eq!(Hint::from_bytes(hint.to_json().as_bytes()), Some(hint.clone()));
+    Some(hint)
+}
+
+/// Shows what each input of the fuzz target's corpus is: the few well-formed ones are hints and
+/// everything else is none.
+#[test]
+fn the_corpus_of_the_fuzz_target_is_replayed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/hint");
+    let mut hints = Vec::new();
+    let mut others = 0;
+    for entry in std::fs::read_dir(folder).expect("the corpus is there") {
+        let entry = entry.expect("an entry");
+        match read_back(&std::fs::read(entry.path()).expect("an input")) {
+            Some(_) => hints.push(entry.file_name().to_string_lossy().into_owned()),
+            None => others += 1,
+        }
+    }
+    hints.sort();
+    let well_formed =
+        ["apns.json", "fcm.json", "full.json", "partial.json", "spaces.json", "urgent.json"];
+    assert_eq!(hints, well_formed);
+    assert!(others >= 25, "{others}");
 }
