@@ -1,4 +1,5 @@
-//! An app that stays in sync by itself: a run in the background, and somebody who watches.
+//! An app that stays in sync by itself: a run in the background, and somebody who watches; and the
+//! short windows of systems that let nothing run.
 
 #[path = "shared/backend.rs"]
 mod backend;
@@ -7,6 +8,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use clarity_client::engine::store::EndedAs;
+use clarity_client::{BACKGROUND_TIME, BackgroundEnd, BackgroundWork};
 use clarity_client::{Client, ClientOptions, EntityType, Fields, OperationStatus, Write};
 use tokio::sync::oneshot;
 
@@ -19,9 +21,9 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let mut changes = client.watch();
 
     let (stop, stopped) = oneshot::channel::<()>();
+    let backend = Backend::default();
     let background = tokio::spawn({
-        let client = client.clone();
-        let backend = Arc::new(Backend::default());
+        let (client, backend) = (client.clone(), Arc::new(backend.clone()));
         async move { client.run(backend, async { drop(stopped.await) }).await }
     });
 
@@ -43,6 +45,15 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
 
     drop(stop);
     background.await??;
-    println!("the note was sent in the background");
+
+    // A system that wakes an app for half a minute gets one call, which ends in time and may be
+    // cut off anywhere; and so does a silent push, whose bytes may be anything.
+    client.create(&client.new_key(&EntityType::new("Note")?)?, Fields::new())?;
+    let report = client.sync_within(Arc::new(backend.clone()), &BackgroundWork::default()).await?;
+    assert_eq!((report.sent, report.unfinished), (1, false));
+    let push = br#"{"aps":{"content-available":1},"sync":{"type":"full"}}"#;
+    let end = client.handle_push(Arc::new(backend), push, BACKGROUND_TIME).await;
+    assert_eq!(end, BackgroundEnd::NoData);
+    println!("the notes were sent in the background");
     Ok(())
 }

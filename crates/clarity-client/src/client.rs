@@ -490,7 +490,7 @@ impl Client {
 
     /// Takes in what changes when to send, durably, whether this process drains the store or
     /// another one.
-    fn note(&self, event: Event) -> Result<(), ClientError> {
+    pub(crate) fn note(&self, event: Event) -> Result<(), ClientError> {
         self.inner.worker.run(move |device| device.handle_as_drain(vec![event], now()))??;
         // If this process drains, it looks at once what to do now.
         self.notify(Event::Timer)

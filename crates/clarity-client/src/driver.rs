@@ -18,7 +18,7 @@ use crate::transport::{Refreshed, Transport};
 use crate::worker::{Command, Effects, now};
 
 /// How often another process's writes and a held lock are looked for.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The first pause after the stream of hints broke; it doubles each time.
 const HINTS_PAUSE_MIN: Duration = Duration::from_millis(500);
@@ -126,14 +126,35 @@ impl Client {
         stop: impl Future<Output = ()>,
     ) -> Result<(), ClientError> {
         tokio::pin!(stop);
-        let mut effects = Taken::take(self)?;
+        let effects = Taken::take(self)?;
         let Some(lock) = self.lock(stop.as_mut()).await? else { return Ok(()) };
+        self.drain((effects, lock), transport, || drop(started), stop).await
+    }
+
+    /// The right to drain; nothing when this process or another does.
+    pub(crate) fn try_begin(&self) -> Result<Option<Begun<'_>>, ClientError> {
+        let effects = match Taken::take(self) {
+            Err(ClientError::AlreadyDraining) => return Ok(None),
+            other => other?,
+        };
+        Ok(DrainLock::try_acquire(self.path())?.map(|lock| (effects, lock)))
+    }
+
+    /// Drains until `stop` is ready; `started` is called when it has begun.
+    pub(crate) async fn drain<T: Transport>(
+        &self,
+        (mut effects, lock): Begun<'_>,
+        transport: Arc<T>,
+        started: impl FnOnce(),
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ClientError> {
+        tokio::pin!(stop);
         // What an earlier run left is void: the engine asks again.
         effects.clear();
         let (done, wait) = oneshot::channel();
         self.worker().send(Command::Drain(lock, done))?;
         wait.await.map_err(|_| ClientError::Closed)?;
-        drop(started);
+        started();
         let mut driver = Driver { client: self, transport, tasks: JoinSet::new(), wake_at: None };
         driver.run(effects, stop).await
     }
@@ -174,8 +195,11 @@ fn ended(
     }
 }
 
+/// The way from the engine, and the right to carry out what it asks for.
+pub(crate) type Begun<'c> = (Taken<'c>, DrainLock);
+
 /// The way from the engine, taken out of the client while it drains and given back after.
-struct Taken<'c> {
+pub(crate) struct Taken<'c> {
     client: &'c Client,
     effects: Option<Effects>,
 }

@@ -26,6 +26,8 @@ mod error;
 mod transport;
 
 #[cfg(not(target_arch = "wasm32"))]
+mod background;
+#[cfg(not(target_arch = "wasm32"))]
 mod client;
 #[cfg(not(target_arch = "wasm32"))]
 mod driver;
@@ -36,12 +38,23 @@ mod import;
 #[cfg(not(target_arch = "wasm32"))]
 mod inspect;
 #[cfg(not(target_arch = "wasm32"))]
+mod network;
+#[cfg(not(target_arch = "wasm32"))]
+mod push;
+#[cfg(not(target_arch = "wasm32"))]
+mod scheduler;
+#[cfg(not(target_arch = "wasm32"))]
 mod worker;
 
 pub use device::{Device, OsEntropy};
 pub use error::{ClientError, ErrorKind};
 pub use transport::{Refreshed, Transport, TransportFuture};
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use background::{
+    BACKGROUND_TIME, BackgroundEnd, BackgroundFailure, BackgroundReport, BackgroundSource,
+    BackgroundWork, Conditions, SourceReport, TimeLeft,
+};
 #[cfg(not(target_arch = "wasm32"))]
 pub use client::{Client, ClientOptions, FailedOperation, OperationStatus, QueuedChange};
 #[cfg(not(target_arch = "wasm32"))]
@@ -52,6 +65,10 @@ pub use http::HttpTransport;
 pub use import::{ImportProgress, ImportReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use inspect::KnownOperation;
+#[cfg(not(target_arch = "wasm32"))]
+pub use scheduler::{
+    BackgroundPlan, BackgroundRequest, BackgroundScheduler, DesktopScheduler, LastRun, Promise,
+};
 
 pub use clarity_engine as engine;
 pub use clarity_engine::protocol::model::{
@@ -62,4 +79,5 @@ pub use clarity_engine::{
     Changes, ConflictId, ConflictInfo, ConflictMark, Flow, Imported, Request, Resolution, Response,
     Status, Write, Written,
 };
+pub use clarity_engine::{NetworkPolicy, NetworkState};
 pub use clarity_health as health;

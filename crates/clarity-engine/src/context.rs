@@ -38,10 +38,13 @@ pub(crate) struct Noted {
     types: BTreeSet<clarity_model::EntityType>,
     ended: Vec<(Counter, EndedAs)>,
     pub(crate) status: bool,
+    /// How often the view of an entity changed, counting one that changed twice as two.
+    pub(crate) touched: i64,
 }
 
 impl Noted {
     pub(crate) fn entity(&mut self, key: &EntityKey) {
+        self.touched += 1;
         if !self.types.contains(&key.entity_type) {
             self.types.insert(key.entity_type.clone());
         }

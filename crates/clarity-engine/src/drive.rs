@@ -168,6 +168,7 @@ fn send_pull(
     effects.push(Effect::Send { request, body });
     // Whatever is heard of from now on may not be part of the answer any more.
     schedule.pull_wanted = false;
+    schedule.uploads_first = false;
     context.noted.status = true;
     Ok(())
 }
@@ -392,7 +393,6 @@ pub(crate) fn stopped(
     schedule.in_flight.clear();
     schedule.refreshing = false;
     schedule.renewing_ahead = false;
-    schedule.uploads_first = false;
     context.noted.status = true;
     Ok(())
 }

@@ -48,8 +48,8 @@ pub enum Event {
     },
     /// A person chooses over which networks this device synchronises by itself.
     NetworkPolicy(NetworkPolicy),
-    /// The system gives a short time to work in the background: what waits is sent before anything
-    /// is read, and a waiting backoff is cut short. It lasts until the driver stops.
+    /// The system gives a short time to work in the background: what waits is sent before it is
+    /// read once, and a waiting backoff is cut short.
     BudgetGiven,
     /// The time of an [`Effect::WakeAt`] has come.
     Timer,

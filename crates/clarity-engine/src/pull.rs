@@ -125,9 +125,12 @@ fn rows(
     first: bool,
 ) -> Result<(), StoreError> {
     let count = i64::try_from(rows.len()).unwrap_or(0);
+    let touched = context.noted.touched;
     for row in rows {
         one_row(context, schedule, row, first)?;
     }
+    let changed = context.noted.touched - touched;
+    context.tx.add_metric("rows_changed", changed)?;
     context.tx.add_metric("rows_pulled", count)
 }
 

@@ -230,7 +230,7 @@ pub(crate) struct Schedule {
     pub(crate) network: Network,
     /// How long a person paused it for, if they said so.
     pub(crate) pause_length_ms: Option<i64>,
-    /// Whether what waits is sent before anything is read: there is little time.
+    /// Whether what waits is sent before the next read: there is little time.
     pub(crate) uploads_first: bool,
 }
 

@@ -4,6 +4,7 @@
 
 #[path = "../../examples/shared/backend.rs"]
 mod backend;
+mod background;
 mod client;
 mod examples;
 mod sync;
