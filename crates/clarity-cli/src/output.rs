@@ -31,6 +31,17 @@ impl Output {
         self.json
     }
 
+    /// Clears the terminal, so that what comes next is in place of what was there; elsewhere and
+    /// for programs it does nothing.
+    pub(crate) fn redraw(self) -> CliResult<()> {
+        let mut out = io::stdout().lock();
+        if !self.json && out.is_terminal() {
+            // Erases the screen with what was scrolled away, and goes to its first character.
+            write!(out, "\x1b[2J\x1b[3J\x1b[H")?;
+        }
+        Ok(())
+    }
+
     /// One object: as JSON for programs, in words for people.
     pub(crate) fn show(
         self,

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, Weak};
 
 use clarity_engine::protocol::Tokens;
 use clarity_engine::protocol::model::{
     Counter, Entity, EntityId, EntityKey, EntityType, Fields, Kind, LocalTime, ReadVersion, Schema,
 };
 use clarity_engine::store::{
-    Credentials, EndedAs, ListOptions, OpenOptions, OperationError, OperationState, Query,
-    QueuedOperation, Reader, RowState, StoreTransaction, StoredEntity,
+    Credentials, EndedAs, ListOptions, OpenOptions, OperationError, OperationState,
+    QueuedOperation, RowState, StoreTransaction, StoredEntity,
 };
 use clarity_engine::{
     ConflictId, ConflictInfo, Engine, Event, Resolution, Status, TokenResult, Write, Written,
@@ -21,6 +22,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::device::Device;
 use crate::error::ClientError;
+use crate::readers::Readers;
 use crate::worker::{Command, Effects, Worker, now};
 
 /// How a client opens its store.
@@ -56,11 +58,13 @@ impl std::fmt::Debug for Client {
     }
 }
 
-struct Inner {
-    /// Before the worker, so that it is closed first: the connection that writes is then the last
-    /// one, and moves what is in the log into the file.
-    reader: Mutex<Reader>,
+pub(crate) struct Inner {
+    /// Before the worker, so that they are closed first: the connection that writes is then the
+    /// last one, and moves what is in the log into the file.
+    readers: Readers,
     worker: Worker,
+    /// Whether sums of changed days are being made anew.
+    refreshing: Arc<AtomicBool>,
     effects: Mutex<Option<Effects>>,
     engine: Engine,
     path: PathBuf,
@@ -136,17 +140,34 @@ impl Client {
             None => Arc::new(Schema::shipped().map_err(|_| ClientError::Closed)?),
         };
         let device = Device::open(&options.store, Arc::clone(&schema), now())?;
-        let reader = clarity_engine::store::Store::open_reader(&options.store, schema.clone())?;
+        let readers = Readers::open(options.store.clone(), Arc::clone(&schema))?;
         let engine = Engine::new(&schema);
         let (worker, effects) = Worker::start(device)?;
         let inner = Inner {
             worker,
             effects: Mutex::new(Some(effects)),
-            reader: Mutex::new(reader),
+            readers,
+            refreshing: Arc::default(),
             engine,
             path: options.store.path,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn refreshing(&self) -> &Arc<AtomicBool> {
+        &self.inner.refreshing
     }
 
     pub(crate) fn worker(&self) -> &Worker {
@@ -247,9 +268,15 @@ impl Client {
         &self,
         part: impl FnOnce(&StoreTransaction<'_>) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let mut reader = self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = reader.snapshot()?;
-        part(&snapshot)
+        self.inner.readers.read(|tx| part(tx))
+    }
+
+    /// For what computes while it reads.
+    pub(crate) fn read_mut<T>(
+        &self,
+        part: impl FnOnce(&mut StoreTransaction<'_>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        self.inner.readers.read(part)
     }
 
     /// One entity, with the local changes that wait. A key that the entity had before a backend
@@ -286,21 +313,6 @@ impl Client {
         let options = ListOptions { after, limit, include_deleted: false };
         self.read(|tx| {
             let rows = tx.list_entities(entity_type, &options)?;
-            Ok(rows.into_iter().filter_map(|(key, row)| visible(key, row)).collect())
-        })
-    }
-
-    /// Entities of a type by their fields.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or the query names something that cannot be compared.
-    pub fn query(
-        &self,
-        entity_type: &EntityType,
-        query: &Query,
-    ) -> Result<Vec<Entity>, ClientError> {
-        self.read(|tx| {
-            let rows = tx.query_entities(entity_type, query)?;
             Ok(rows.into_iter().filter_map(|(key, row)| visible(key, row)).collect())
         })
     }
@@ -440,31 +452,6 @@ impl Client {
         self.read(|tx| Ok(tx.credentials()?))
     }
 
-    /// Every entity, deleted ones included, in pages of one consistent view: for exports and
-    /// checks.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or `each` fails.
-    pub fn each_stored(
-        &self,
-        mut each: impl FnMut(&EntityKey, &StoredEntity) -> Result<(), ClientError>,
-    ) -> Result<(), ClientError> {
-        self.read(|tx| {
-            for entity_type in tx.entity_types()? {
-                let mut options = ListOptions { after: None, limit: PAGE, include_deleted: true };
-                loop {
-                    let page = tx.list_entities(&entity_type, &options)?;
-                    for (key, row) in &page {
-                        each(key, row)?;
-                    }
-                    let Some((last, _)) = page.last().filter(|_| page.len() == PAGE) else { break };
-                    options.after = Some(last.id.clone());
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// Watches what changes. A watcher that is too slow is told that it missed something.
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<clarity_engine::Changes> {
@@ -528,10 +515,7 @@ impl Client {
     }
 }
 
-/// How many rows one read of a long list takes.
-const PAGE: usize = 1_000;
-
-fn visible(key: EntityKey, row: StoredEntity) -> Option<Entity> {
+pub(crate) fn visible(key: EntityKey, row: StoredEntity) -> Option<Entity> {
     row.state.is_visible().then_some(Entity {
         key,
         fields: row.fields,

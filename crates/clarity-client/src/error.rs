@@ -63,6 +63,9 @@ pub enum ClientError {
     /// The server's address is not one.
     #[error("\"{0}\" is not an address; it has the form http://host:port or https://host")]
     Address(String),
+    /// A continuation cannot be read, or belongs to another query.
+    #[error("this continuation is not one of this query; begin with the first page")]
+    Continuation,
     /// The client was closed, or its thread ended.
     #[error("the store was closed")]
     Closed,
@@ -88,7 +91,7 @@ impl ClientError {
             Self::Write(error) => of_write(error),
             Self::Store(error) => of_store(error),
             Self::OtherAccount => ErrorKind::State,
-            Self::Address(_) => ErrorKind::Invalid,
+            Self::Address(_) | Self::Continuation => ErrorKind::Invalid,
             Self::Engine(_) | Self::NoEntropy => ErrorKind::Store,
             Self::Server(failure) if failure.class == FailureClass::Auth => ErrorKind::AuthRequired,
             Self::Server(_) => ErrorKind::Unreachable,
@@ -126,6 +129,7 @@ fn of_store(error: &StoreError) -> ErrorKind {
     match error {
         StoreError::Full => ErrorKind::StorageFull,
         StoreError::Busy => ErrorKind::Busy,
+        StoreError::NoTimeField(_) => ErrorKind::Invalid,
         _ => ErrorKind::Store,
     }
 }

@@ -32,6 +32,8 @@ mod client;
 #[cfg(not(target_arch = "wasm32"))]
 mod driver;
 #[cfg(not(target_arch = "wasm32"))]
+mod explain;
+#[cfg(not(target_arch = "wasm32"))]
 mod http;
 #[cfg(not(target_arch = "wasm32"))]
 mod import;
@@ -43,6 +45,12 @@ mod network;
 mod push;
 #[cfg(not(target_arch = "wasm32"))]
 mod scheduler;
+#[cfg(not(target_arch = "wasm32"))]
+mod readers;
+#[cfg(not(target_arch = "wasm32"))]
+mod reads;
+#[cfg(not(target_arch = "wasm32"))]
+mod watch;
 #[cfg(not(target_arch = "wasm32"))]
 mod worker;
 
@@ -60,6 +68,8 @@ pub use client::{Client, ClientOptions, FailedOperation, OperationStatus, Queued
 #[cfg(not(target_arch = "wasm32"))]
 pub use driver::{SyncEnd, SyncReport};
 #[cfg(not(target_arch = "wasm32"))]
+pub use explain::SyncedBy;
+#[cfg(not(target_arch = "wasm32"))]
 pub use http::HttpTransport;
 #[cfg(not(target_arch = "wasm32"))]
 pub use import::{ImportProgress, ImportReport};
@@ -69,12 +79,17 @@ pub use inspect::KnownOperation;
 pub use scheduler::{
     BackgroundPlan, BackgroundRequest, BackgroundScheduler, DesktopScheduler, LastRun, Promise,
 };
+#[cfg(not(target_arch = "wasm32"))]
+pub use reads::{Continuation, Page, Period, Rollup, RollupQuery};
+#[cfg(not(target_arch = "wasm32"))]
+pub use watch::Live;
 
 pub use clarity_engine as engine;
 pub use clarity_engine::protocol::model::{
     self, Counter, Entity, EntityId, EntityKey, EntityType, Fields, ReadVersion, Schema,
 };
 pub use clarity_engine::protocol::{Failure, FailureClass};
+pub use clarity_engine::store::{Comparison, Query};
 pub use clarity_engine::{
     Changes, ConflictId, ConflictInfo, ConflictMark, Flow, Imported, Request, Resolution, Response,
     Status, Write, Written,

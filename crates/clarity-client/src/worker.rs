@@ -3,6 +3,7 @@
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use clarity_engine::protocol::model::LocalTime;
 use clarity_engine::store::DrainLock;
@@ -14,6 +15,8 @@ use crate::error::ClientError;
 
 /// Most commands that share one commit.
 const GROUP_MAX: usize = 256;
+/// How often another process's writes are looked for while somebody watches.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How many publications a slow watcher may be behind.
 const WATCH_BUFFER: usize = 1_024;
 
@@ -64,7 +67,11 @@ impl Worker {
     }
 
     pub(crate) fn watch(&self) -> broadcast::Receiver<clarity_engine::Changes> {
-        self.watchers.subscribe()
+        let receiver = self.watchers.subscribe();
+        // It waits without an end while nobody watches; now it looks for other processes too. A
+        // thread that has ended has nothing to tell.
+        let _ = self.commands.send(Command::Poll);
+        receiver
     }
 
     /// Writes and waits until it is durable.
@@ -128,7 +135,7 @@ fn run(
     let mut seen = device.data_version().unwrap_or_default();
     let mut lock: Option<DrainLock> = None;
     let mut failed = false;
-    while let Ok(first) = inbox.recv() {
+    while let Some(first) = next_command(inbox, watchers) {
         let mut group = vec![first];
         while group.len() < GROUP_MAX {
             match inbox.try_recv() {
@@ -148,7 +155,10 @@ fn run(
                     let version = device.data_version().unwrap_or(seen);
                     if version != seen {
                         seen = version;
-                        batch.events.push(Event::StoreChanged);
+                        if lock.is_some() {
+                            batch.events.push(Event::StoreChanged);
+                        }
+                        announce(watchers);
                     }
                 }
                 Command::Drain(right, done) => {
@@ -162,19 +172,13 @@ fn run(
                 }
                 Command::StopDraining(done) => {
                     batch.commit(&mut device, effects, watchers);
-                    device.set_role(Role::Write);
-                    if lock.is_some()
-                        && device.handle_as_drain(vec![Event::Stopped], now()).is_err()
-                    {
-                        // Whoever drains next begins with the same.
-                        tracing::warn!("the store could not be told that draining has stopped");
-                    }
+                    stop_draining(&mut device, lock.is_some());
                     lock = None;
                     let _ = done.send(());
                 }
                 Command::Run(part) => {
                     batch.commit(&mut device, effects, watchers);
-                    part(&mut device);
+                    run_part(&mut device, part, watchers);
                 }
             }
         }
@@ -186,6 +190,49 @@ fn run(
         batch.commit(&mut device, effects, watchers);
         failed = batch.failed;
     }
+}
+
+/// Runs something on the store itself, and tells whoever watches if it changed something.
+fn run_part(
+    device: &mut Device,
+    part: Box<dyn FnOnce(&mut Device) + Send>,
+    watchers: &broadcast::Sender<clarity_engine::Changes>,
+) {
+    let before = device.store().rows_changed();
+    part(device);
+    if device.store().rows_changed() != before {
+        announce(watchers);
+    }
+}
+
+fn stop_draining(device: &mut Device, drained: bool) {
+    device.set_role(Role::Write);
+    if drained && device.handle_as_drain(vec![Event::Stopped], now()).is_err() {
+        // Whoever drains next begins with the same.
+        tracing::warn!("the store could not be told that draining has stopped");
+    }
+}
+
+/// The next command. While somebody watches, time that passes is one: to look for other processes.
+fn next_command(
+    inbox: &mpsc::Receiver<Command>,
+    watchers: &broadcast::Sender<clarity_engine::Changes>,
+) -> Option<Command> {
+    if watchers.receiver_count() == 0 {
+        return inbox.recv().ok();
+    }
+    match inbox.recv_timeout(POLL_INTERVAL) {
+        Ok(command) => Some(command),
+        Err(mpsc::RecvTimeoutError::Timeout) => Some(Command::Poll),
+        Err(mpsc::RecvTimeoutError::Disconnected) => None,
+    }
+}
+
+/// Tells whoever watches that anything may have changed.
+fn announce(watchers: &broadcast::Sender<clarity_engine::Changes>) {
+    let changes = clarity_engine::Changes { status: true, elsewhere: true, ..Default::default() };
+    // Nobody may watch.
+    let _ = watchers.send(changes);
 }
 
 /// Events that share one commit, with those who wait for it.

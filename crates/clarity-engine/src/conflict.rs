@@ -292,6 +292,11 @@ pub(crate) fn resolve(
     let local = view::fold_lane(&schema, confirmed.as_ref(), &lane, row.as_ref()).view;
     let confirmed = confirmed.as_ref();
     let server = server_side(&schema, confirmed, &lane, |other| other.counter < first);
+    let how = match &resolution {
+        Resolution::KeepMine => "conflicts_resolved_keep_mine",
+        Resolution::UseServer => "conflicts_resolved_use_server",
+        Resolution::Merged(_) => "conflicts_resolved_merged",
+    };
     let wanted = chosen(&shown, local.as_ref(), server.as_ref(), resolution)?;
     keep_losers(context, &shown, local.as_ref(), server.as_ref(), wanted.as_ref())?;
     // What was sent stays as it is; all else of the lane is taken over.
@@ -303,7 +308,7 @@ pub(crate) fn resolve(
     take_over(context, &lane, counter)?;
     lane::unblock_batches(context, &lane)?;
     context.tx.remove_conflict(conflict.0)?;
-    context.tx.add_metric("conflicts_resolved", 1)?;
+    context.tx.add_metric(how, 1)?;
     view::refold(context, &key)?;
     Ok(Written { operations: vec![counter], ..Written::default() })
 }

@@ -74,6 +74,7 @@ impl Noted {
             types: self.types.into_iter().collect(),
             ended: self.ended,
             status: self.status,
+            elsewhere: false,
         })
     }
 }

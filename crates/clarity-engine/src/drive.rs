@@ -30,11 +30,29 @@ pub(crate) fn drive(
         }
     }
     network::end_wish(schedule, context.now);
+    end_run(context, schedule)?;
     let set_aside = poison::next_retry(context)?;
     if let Some(at) = schedule.wake_at(set_aside) {
         effects.push(Effect::WakeAt(at));
     }
     Ok(effects)
+}
+
+/// Takes note that nothing is left to do.
+fn end_run(context: &mut Context<'_, '_>, schedule: &mut Schedule) -> Result<(), StoreError> {
+    let busy = !schedule.in_flight.is_empty()
+        || schedule.refreshing
+        || schedule.pull_wanted
+        || schedule.failing_since.is_some()
+        || !schedule.suspects.is_empty();
+    let progress = &mut schedule.progress;
+    if busy || progress.run == 0 || progress.over || waiting(context)? > 0 {
+        return Ok(());
+    }
+    let took_ms = progress.finish(context.now);
+    context.noted.status = true;
+    context.tx.add_metric("syncs", 1)?;
+    context.tx.add_metric("sync_ms", took_ms)
 }
 
 /// Ends what time has ended.
@@ -165,6 +183,7 @@ fn send_pull(
         suspect: None,
     });
     let body = Request::Pull(pull::build(context, schedule.full_rows)?);
+    schedule.progress.begin(context.now);
     effects.push(Effect::Send { request, body });
     // Whatever is heard of from now on may not be part of the answer any more.
     schedule.pull_wanted = false;
@@ -194,6 +213,7 @@ fn send_push(
             let suspect = Some(suspect.suspicion);
             let token = schedule.token;
             schedule.in_flight.push(InFlight { id: request, push: true, token, suspect });
+            schedule.progress.begin(context.now);
             effects.push(Effect::Send { request, body: Request::Push(built) });
             return Ok(true);
         }
@@ -210,6 +230,7 @@ fn send_push(
     let Some(built) = push::build(context, request, &suspects, stamp)? else { return Ok(false) };
     let token = schedule.token;
     schedule.in_flight.push(InFlight { id: request, push: true, token, suspect: None });
+    schedule.progress.begin(context.now);
     schedule.progress.sent(counts.ready + counts.in_flight);
     effects.push(Effect::Send { request, body: Request::Push(built) });
     Ok(true)
@@ -393,6 +414,7 @@ pub(crate) fn stopped(
     schedule.in_flight.clear();
     schedule.refreshing = false;
     schedule.renewing_ahead = false;
+    schedule.progress.over = true;
     context.noted.status = true;
     Ok(())
 }

@@ -69,6 +69,13 @@ pub enum Event {
     Resume,
     /// Another process wrote into the store.
     StoreChanged,
+    /// Bytes travelled, for the progress and the metrics.
+    Travelled {
+        /// Bytes that went out.
+        sent: u64,
+        /// Bytes that came in.
+        received: u64,
+    },
 }
 
 /// How a token refresh or a sign-in ended.
@@ -138,11 +145,28 @@ pub struct Changes {
     pub ended: Vec<(Counter, clarity_store::EndedAs)>,
     /// Whether status, queue, conflicts or progress may have changed.
     pub status: bool,
+    /// Whether something else was written, such as by another process: anything may have changed.
+    pub elsewhere: bool,
 }
 
 impl Changes {
     /// Most single entities that one publication names.
     pub const KEYS_MAX: usize = 1_000;
+
+    /// Whether the view of an entity may have changed.
+    #[must_use]
+    pub fn concerns_entity(&self, key: &EntityKey) -> bool {
+        if self.entities.is_empty() {
+            return self.concerns_type(&key.entity_type);
+        }
+        self.elsewhere || self.entities.contains(key)
+    }
+
+    /// Whether the view of any entity of a type may have changed.
+    #[must_use]
+    pub fn concerns_type(&self, entity_type: &EntityType) -> bool {
+        self.elsewhere || self.types.contains(entity_type)
+    }
 }
 
 /// A local write. Its result comes back from the same call, before anything is sent. `Debug` says

@@ -37,6 +37,8 @@ pub(crate) fn reset(
         part.caught_up = false;
         context.tx.put_cursor_part(&part)?;
     }
+    // Everything is read once more: another run with its own figures.
+    schedule.progress.over = true;
     schedule.resync = true;
     schedule.full_rows = true;
     schedule.pull_wanted = true;

@@ -23,6 +23,8 @@ mod context;
 mod drive;
 mod error;
 mod event;
+mod explain;
+mod explain_words;
 mod failure;
 mod history;
 mod identity;
@@ -33,6 +35,7 @@ mod lane;
 mod network;
 mod poison;
 mod preview;
+mod progress;
 mod pull;
 mod push;
 mod revert;
@@ -59,17 +62,19 @@ pub use event::{
     Changes, Effect, Event, Handled, ImportSample, Imported, Request, Response, TokenResult, Write,
     Written,
 };
+pub use explain::{EntityExplanation, Explanation, Why};
 pub use failure::FailureReason;
 pub use history::{HISTORY_KEPT_MS, HistoryCause, HistoryEntry, HistoryId};
 pub use network::{METERED_WISH_MS, NETWORK_DEBOUNCE_MS, NetworkPolicy, NetworkState};
 pub use preview::{Preview, PreviewEntity, PreviewField, PreviewOperation};
+pub use progress::Progress;
 pub use schedule::{
     ATTEMPTS_PER_HOUR_MAX, BACKOFF_BASE_MS, BACKOFF_CAP_MS, BACKOFF_EARLY_CAP_MS, BACKOFF_EARLY_MS,
     PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,
     SET_ASIDE_FIRST_RETRY_MS, SET_ASIDE_RETRY_MS, WhoActs,
 };
 pub use stale::STALE_ROUNDS_MAX;
-pub use status::{Attention, Flow, Progress, Stalled, Status};
+pub use status::{Attention, Flow, Stalled, Status};
 
 use context::{Context, Noted};
 use schedule::Schedule;
@@ -127,6 +132,9 @@ impl Engine {
         }
         if role == Role::Drain {
             handled.effects.extend(drive::drive(&mut context, &mut schedule, &self.stamp)?);
+            if schedule.is_in_trouble() && !before.is_in_trouble() {
+                context.tx.add_metric("syncs_failed", 1)?;
+            }
             if schedule != before {
                 context.tx.put_state(SCHEDULE, &schedule)?;
             }
@@ -210,17 +218,16 @@ impl Engine {
                 schedule.hurry(now);
             }
             Event::Pause { until } => {
-                schedule.pause(Pause::UserPaused, now, "paused on this device");
-                if let Some(pause) = schedule.pauses.get_mut(&Pause::UserPaused) {
-                    pause.until = until;
-                }
-                schedule.pause_length_ms = until.map(|until| until.since_ms(now).max(0));
+                schedule.pause_by_hand(now, until);
                 context.noted.status = true;
             }
             Event::Resume => {
                 schedule.pauses.remove(&Pause::UserPaused);
                 schedule.hurry(now);
                 context.noted.status = true;
+            }
+            Event::Travelled { sent, received } => {
+                progress::travelled(context, schedule, sent, received)?;
             }
             Event::StoreChanged | Event::Timer => {}
         }
@@ -234,6 +241,36 @@ impl Engine {
     pub fn status(&self, tx: &StoreTransaction<'_>) -> Result<Status, StoreError> {
         let schedule: Schedule = tx.state(SCHEDULE)?.unwrap_or_default();
         status::status(tx, &schedule)
+    }
+
+    /// Why an operation is not at the server; nothing for one that was never made. `running` says
+    /// whether some process synchronises the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn why_not_synced(
+        &self,
+        tx: &StoreTransaction<'_>,
+        operation: clarity_model::Counter,
+        running: bool,
+    ) -> Result<Option<Explanation>, StoreError> {
+        let schedule: Schedule = tx.state(SCHEDULE)?.unwrap_or_default();
+        explain::Explainer { tx, schedule: &schedule, running }.operation(operation)
+    }
+
+    /// What is known of an entity and of what waits for it; nothing when the store knows nothing
+    /// of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn explain(
+        &self,
+        tx: &StoreTransaction<'_>,
+        key: &clarity_model::EntityKey,
+        running: bool,
+    ) -> Result<Option<EntityExplanation>, StoreError> {
+        let schedule: Schedule = tx.state(SCHEDULE)?.unwrap_or_default();
+        explain::Explainer { tx, schedule: &schedule, running }.entity(key)
     }
 
     /// The open conflicts, oldest first.

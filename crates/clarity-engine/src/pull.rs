@@ -81,9 +81,11 @@ pub(crate) fn page(
     }
     let mut part = part(context)?;
     let known: Option<Cursor> = part.cursor.as_deref().and_then(|c| serde_json::from_str(c).ok());
-    let behind = known.map_or(u64::MAX, |known| response.head.0.saturating_sub(known.seq.0));
+    let behind =
+        known.as_ref().map_or(u64::MAX, |known| response.head.0.saturating_sub(known.seq.0));
     let together = part.caught_up && behind <= ATOMIC_PULL_ROWS_MAX;
-    schedule.progress.pulled(response.cursor.seq.0, response.head.0);
+    let from = staged_cursor(context)?.or(known).map_or(0, |from| from.seq.0);
+    schedule.progress.read(from, response.cursor.seq.0, response.head.0);
     schedule.pull_wanted |= response.more;
     if together && response.more {
         let bytes = serde_json::to_vec(&response)

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Entropy;
 use crate::network::Network;
-use crate::status::Progress;
+use crate::progress::Progress;
 
 /// Backoff before the first retry, in milliseconds.
 pub const BACKOFF_BASE_MS: u64 = 500;
@@ -145,6 +145,12 @@ pub struct PauseInfo {
     /// When it ends by itself, if a person said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<LocalTime>,
+    /// Whether it is that the connection could not be made secure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+    /// Whether the server itself named the time until which to wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked_to_wait: bool,
 }
 
 /// A request on its way. What a push carries is marked on the operations themselves.
@@ -258,8 +264,19 @@ impl Schedule {
             since: now,
             message: String::new(),
             until: None,
+            insecure: false,
+            asked_to_wait: false,
         });
         message.clone_into(&mut entry.message);
+    }
+
+    /// A person pauses everything, until a time or until they resume it.
+    pub(crate) fn pause_by_hand(&mut self, now: LocalTime, until: Option<LocalTime>) {
+        self.pause(Pause::UserPaused, now, "paused on this device");
+        if let Some(pause) = self.pauses.get_mut(&Pause::UserPaused) {
+            pause.until = until;
+        }
+        self.pause_length_ms = until.map(|until| until.since_ms(now).max(0));
     }
 
     pub(crate) fn is_held(&self) -> bool {
@@ -343,7 +360,18 @@ impl Schedule {
         self.last_error = Some(message.clone());
         self.last_error_at = Some(now);
         self.pauses.retain(|pause, _| pause.holds());
-        self.pause(Pause::of(*class), now, message);
+        let pause = Pause::of(*class);
+        self.pause(pause, now, message);
+        if let Some(info) = self.pauses.get_mut(&pause) {
+            info.insecure = *class == FailureClass::UnreachableTls;
+            info.asked_to_wait = failure.retry_after_ms.is_some();
+        }
+    }
+
+    /// Whether something other than a person's wish keeps the sync from getting through.
+    pub(crate) fn is_in_trouble(&self) -> bool {
+        let wished = |pause: &Pause| matches!(pause, Pause::UserPaused | Pause::Metered);
+        self.pauses.keys().any(|pause| !wished(pause))
     }
 
     /// Brings stored times in line with a clock that may have jumped: a wait never becomes longer

@@ -250,7 +250,13 @@ pub(crate) fn remove_carried(
             context.noted.ended(*counter, EndedAs::Applied);
         }
     }
-    context.tx.add_metric("operations_settled", i64::try_from(carried.len()).unwrap_or(0))?;
+    let settled = i64::try_from(carried.len()).unwrap_or(0);
+    context.tx.add_metric("operations_settled", settled)?;
+    match outcome {
+        EndedAs::Merged => context.tx.add_metric("operations_merged", settled)?,
+        EndedAs::Superseded => context.tx.add_metric("operations_superseded", settled)?,
+        _ => {}
+    }
     lane::free_children(context, &children)
 }
 

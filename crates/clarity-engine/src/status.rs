@@ -5,6 +5,7 @@ use clarity_store::{QueueCounts, StoreError, StoreTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::network::NetworkState;
+use crate::progress::Progress;
 use crate::schedule::{Pause, PauseInfo, Schedule, WhoActs};
 
 /// The one word for where the sync stands.
@@ -62,39 +63,6 @@ pub struct Stalled {
     pub next_attempt: Option<LocalTime>,
 }
 
-/// How far the current work is. It never runs backwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Progress {
-    /// Operations sent and answered in this round.
-    pub pushed: u64,
-    /// Operations to send in this round, as far as is known.
-    pub push_total: u64,
-    /// The position in the account's log that was read.
-    pub pulled: u64,
-    /// The newest position that is known.
-    pub pull_total: u64,
-}
-
-impl Progress {
-    pub(crate) fn sent(&mut self, waiting: u64) {
-        if self.pushed >= self.push_total {
-            *self = Self { pushed: 0, push_total: 0, ..*self };
-        }
-        self.push_total = self.push_total.max(self.pushed + waiting);
-    }
-
-    pub(crate) fn answered(&mut self, waited: u64, waiting: u64) {
-        self.pushed += waited.saturating_sub(waiting);
-        self.push_total = self.push_total.max(self.pushed);
-    }
-
-    pub(crate) fn pulled(&mut self, position: u64, head: u64) {
-        self.pulled = self.pulled.max(position);
-        self.pull_total = self.pull_total.max(head);
-    }
-}
-
 /// Where the sync stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -119,7 +87,7 @@ pub struct Status {
     pub idle: bool,
     /// Whether a first sync or a large catch-up is under way.
     pub catching_up: bool,
-    /// How far the current work is.
+    /// How far the current run is.
     pub progress: Progress,
     /// When a request last succeeded.
     pub last_success: Option<LocalTime>,
@@ -141,8 +109,9 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
     let waiting = counts.ready + counts.blocked + counts.in_flight + counts.set_aside;
     let catching_up = tx.cursor_parts()?.iter().any(|part| !part.caught_up);
     let stalled = stalled(schedule);
+    let unsent = waiting + counts.conflicted + counts.failed;
     Ok(Status {
-        flow: flow(schedule, stalled.as_ref(), waiting + counts.conflicted + counts.failed),
+        flow: flow(schedule, stalled.as_ref(), unsent, catching_up),
         attention: attention(schedule, &counts, conflicts),
         waiting,
         in_flight: counts.in_flight,
@@ -165,7 +134,7 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
     })
 }
 
-fn flow(schedule: &Schedule, stalled: Option<&Stalled>, unsent: u64) -> Flow {
+fn flow(schedule: &Schedule, stalled: Option<&Stalled>, unsent: u64, catching_up: bool) -> Flow {
     let offline = stalled.is_some_and(|stalled| {
         matches!(stalled.why, Pause::Offline | Pause::ServerUnreachable | Pause::CaptivePortal)
     });
@@ -173,7 +142,7 @@ fn flow(schedule: &Schedule, stalled: Option<&Stalled>, unsent: u64) -> Flow {
         Flow::Offline
     } else if !schedule.in_flight.is_empty() {
         Flow::Syncing
-    } else if unsent > 0 || schedule.pull_wanted || schedule.last_pull.is_none() {
+    } else if unsent > 0 || catching_up || schedule.pull_wanted || schedule.last_pull.is_none() {
         Flow::Pending
     } else {
         Flow::Synced
@@ -199,12 +168,16 @@ fn attention(schedule: &Schedule, counts: &QueueCounts, conflicts: u64) -> Vec<A
 }
 
 /// The pause that holds everything up; one that only a person ends comes first.
-fn stalled(schedule: &Schedule) -> Option<Stalled> {
+pub(crate) fn stalling(schedule: &Schedule) -> Option<(Pause, &PauseInfo)> {
     let pauses = || schedule.pauses.iter();
     let holding = pauses().find(|(pause, _)| pause.holds());
-    let (why, info): (&Pause, &PauseInfo) = holding.or_else(|| pauses().next())?;
+    holding.or_else(|| pauses().next()).map(|(why, info)| (*why, info))
+}
+
+fn stalled(schedule: &Schedule) -> Option<Stalled> {
+    let (why, info) = stalling(schedule)?;
     Some(Stalled {
-        why: *why,
+        why,
         since: info.since,
         who_must_act: why.who_acts(),
         message: info.message.clone(),

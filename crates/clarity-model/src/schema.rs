@@ -180,6 +180,14 @@ pub struct TypeSchema {
 }
 
 impl TypeSchema {
+    /// The field with the record's own time, in milliseconds since 1970 UTC: that of the rolling
+    /// window, else that of the roll-ups.
+    #[must_use]
+    pub fn time_field(&self) -> Option<&str> {
+        let window = self.window.as_ref().map(|window| window.time_ms.as_str());
+        window.or_else(|| self.rollup.as_ref().map(|rollup| rollup.time_ms.as_str()))
+    }
+
     /// The rule of a field.
     #[must_use]
     pub fn rule(&self, field: &str) -> Rule {

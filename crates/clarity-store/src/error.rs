@@ -73,6 +73,9 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+    /// A query asks for a range of time of a type that declares no time.
+    #[error("the type {0} declares no field with its time; compare a field by its name instead")]
+    NoTimeField(EntityType),
     /// An operation that was named is not in the queue.
     #[error("operation {0} is not in the queue")]
     NoSuchOperation(Counter),
@@ -125,6 +128,7 @@ impl StoreError {
             Self::Schema { .. } | Self::Journal { .. } => StoreErrorKind::Configuration,
             Self::NotJson { .. }
             | Self::NoSuchOperation(_)
+            | Self::NoTimeField(_)
             | Self::OtherAccount
             | Self::RolledBack => StoreErrorKind::Usage,
             Self::Sqlite(_) => StoreErrorKind::Other,

@@ -49,7 +49,7 @@ pub use lock::DrainLock;
 pub use operation::{NewOperation, OperationError, OperationState, QueuedOperation, RequestId};
 pub use options::{Birth, Journal, OpenOptions};
 pub use pull::{CursorPart, ImportRecord};
-pub use query::{Comparison, Query};
+pub use query::{Comparison, Position, Query, QueryPage};
 pub use rollup::DayRollup;
 pub use store::{Reader, Store, StoreSize};
 pub use transaction::StoreTransaction;

@@ -5,15 +5,18 @@
 //! value that does not fit the column it is declared for is found only by a comparison with a
 //! value that does not fit either.
 
-use clarity_model::{Column, EntityKey, EntityType};
-use rusqlite::types::Value as SqlValue;
+use std::ops::Range;
+
+use clarity_model::{Column, EntityId, EntityKey, EntityType};
+use rusqlite::types::{Value as SqlValue, ValueRef};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::entity::{StoredEntity, read_keyed_entity};
 use crate::error::StoreError;
 use crate::layout::TypeLayout;
 use crate::transaction::StoreTransaction;
-use crate::value::{json_text, row_limit};
+use crate::value::{IdValue, json_text, read_unsigned, row_limit};
 
 /// How a field is compared with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,24 +49,47 @@ impl Comparison {
     }
 }
 
+/// A place in the order of a query: after it the next page begins, whatever was written meanwhile.
+/// `Debug` hides it, because it holds a value.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The value of the field that the query orders by, as it is compared; null when there is none
+    /// or the query orders by id.
+    value: Value,
+    /// The entity's id.
+    id: EntityId,
+}
+
+impl std::fmt::Debug for Position {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Position").finish_non_exhaustive()
+    }
+}
+
 /// Which entities to find. Deleted ones are never found.
 #[derive(Clone, PartialEq)]
 pub struct Query {
     /// All of these hold.
     pub filters: Vec<(String, Comparison, Value)>,
+    /// Only entities whose own time lies in this range, in milliseconds since 1970 UTC; the end is
+    /// not part of it. The time is in the field that the type declares for it.
+    pub time_ms: Option<Range<i64>>,
     /// The field to order by, and whether the largest comes first; by id when absent. Entities
     /// with equal values are in the order of their ids, in the same direction.
     pub order_by: Option<(String, bool)>,
+    /// Begin after this place, which an earlier page of the same query gave.
+    pub after: Option<Position>,
     /// At most so many.
     pub limit: usize,
-    /// Leave out so many at the start.
+    /// Leave out so many at the start. With [`Query::after`] it means nothing.
     pub offset: usize,
 }
 
 impl Default for Query {
     /// The first thousand in the order of their ids.
     fn default() -> Self {
-        Self { filters: Vec::new(), order_by: None, limit: 1_000, offset: 0 }
+        let (filters, limit) = (Vec::new(), 1_000);
+        Self { filters, time_ms: None, order_by: None, after: None, limit, offset: 0 }
     }
 }
 
@@ -75,52 +101,212 @@ impl std::fmt::Debug for Query {
         formatter
             .debug_struct("Query")
             .field("filters", &filters)
+            .field("time_ms", &self.time_ms.is_some())
             .field("order_by", &self.order_by)
+            .field("after", &self.after)
             .field("limit", &self.limit)
             .field("offset", &self.offset)
             .finish()
     }
 }
 
+/// What a query found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryPage {
+    /// The entities, in the order of the query.
+    pub rows: Vec<(EntityKey, StoredEntity)>,
+    /// Where the next page begins; nothing when there are no more.
+    pub next: Option<Position>,
+}
+
+/// Which part of the order a statement reads: SQLite puts what has no value before everything.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Whole,
+    WithoutValue,
+    WithValue,
+}
+
 impl StoreTransaction<'_> {
     /// The entities of a type that a query finds.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When they cannot be read; [`StoreError::NoTimeField`] for a range of time of a type that
+    /// declares no time.
     pub fn query_entities(
         &self,
         entity_type: &EntityType,
         query: &Query,
     ) -> Result<Vec<(EntityKey, StoredEntity)>, StoreError> {
+        Ok(self.query_page(entity_type, query)?.rows)
+    }
+
+    /// The entities of a type that a query finds, with the place where the next page begins. A
+    /// later page begins exactly after the last entity of the earlier one: what was written
+    /// meanwhile neither repeats nor hides another entity.
+    ///
+    /// # Errors
+    /// As [`StoreTransaction::query_entities`].
+    pub fn query_page(
+        &self,
+        entity_type: &EntityType,
+        query: &Query,
+    ) -> Result<QueryPage, StoreError> {
+        let layout = self.shared.layouts.of(entity_type);
+        // One more than wanted tells whether there is a next page.
+        let wanted = query.limit.saturating_add(1);
+        let mut found: Vec<((EntityKey, StoredEntity), Value)> = Vec::new();
+        for part in parts(query) {
+            let missing = wanted - found.len();
+            let Select { sql, parameters } = self.select(entity_type, query, part, missing)?;
+            let value_at = layout.columns.len() + 7;
+            found.extend(self.read_all(&sql, rusqlite::params_from_iter(parameters), |row| {
+                let value = read_value(row.get_ref(value_at)?);
+                Ok((read_keyed_entity(entity_type, layout, row)?, value))
+            })?);
+            if found.len() >= wanted {
+                break;
+            }
+        }
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let last = found.last().filter(|_| more);
+        let next =
+            last.map(|((key, _), value)| Position { value: value.clone(), id: key.id.clone() });
+        Ok(QueryPage { rows: found.into_iter().map(|(row, _)| row).collect(), next })
+    }
+
+    /// How many entities a query finds, whatever its limit, offset and place. It takes time in
+    /// proportion to their number.
+    ///
+    /// # Errors
+    /// As [`StoreTransaction::query_entities`].
+    pub fn count_found(&self, entity_type: &EntityType, query: &Query) -> Result<u64, StoreError> {
         let layout = self.shared.layouts.of(entity_type);
         let mut builder = Builder { layout, parameters: Vec::new() };
+        let conditions = self.conditions(entity_type, query, &mut builder)?.join(" AND ");
+        let sql = format!("SELECT count(*) FROM {} WHERE {conditions}", layout.table);
+        let parameters = rusqlite::params_from_iter(builder.parameters);
+        let count = self.read_one(&sql, parameters, |row| read_unsigned(row, 0))?;
+        Ok(count.unwrap_or_default())
+    }
+
+    /// How SQLite goes about a query, a step a line: whether it uses an index of the schema.
+    ///
+    /// # Errors
+    /// As [`StoreTransaction::query_entities`].
+    pub fn query_plan(
+        &self,
+        entity_type: &EntityType,
+        query: &Query,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut plan = Vec::new();
+        for part in parts(query) {
+            let Select { sql, parameters } = self.select(entity_type, query, part, query.limit)?;
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let parameters = rusqlite::params_from_iter(parameters);
+            plan.extend(self.read_all(&sql, parameters, |row| Ok(row.get::<_, String>(3)?))?);
+        }
+        Ok(plan)
+    }
+
+    /// What holds for every entity that a query finds.
+    fn conditions(
+        &self,
+        entity_type: &EntityType,
+        query: &Query,
+        builder: &mut Builder<'_>,
+    ) -> Result<Vec<String>, StoreError> {
         let mut conditions = vec!["state < 2".to_owned()];
-        if layout.generic {
+        if builder.layout.generic {
             let parameter = builder.bind(SqlValue::Text(entity_type.as_str().to_owned()));
             conditions.push(format!("type = {parameter}"));
         }
         for (field, comparison, value) in &query.filters {
             conditions.push(builder.condition(field, *comparison, value)?);
         }
-        let order = match &query.order_by {
-            Some((field, descending)) => {
-                let direction = if *descending { "DESC" } else { "ASC" };
-                format!("{} {direction}, id {direction}", builder.expression(field)?)
-            }
+        if let Some(Range { start, end }) = query.time_ms {
+            let declared = self.schema().type_schema(entity_type).time_field();
+            let field = declared.filter(|field| builder.layout.column(field).is_some());
+            let field = field.ok_or_else(|| StoreError::NoTimeField(entity_type.clone()))?;
+            let start = builder.bind(SqlValue::Integer(start));
+            let end = builder.bind(SqlValue::Integer(end));
+            conditions.push(format!("\"{field}\" >= {start} AND \"{field}\" < {end}"));
+        }
+        Ok(conditions)
+    }
+
+    /// The statement for one part of the order.
+    fn select(
+        &self,
+        entity_type: &EntityType,
+        query: &Query,
+        part: Part,
+        limit: usize,
+    ) -> Result<Select, StoreError> {
+        let layout = self.shared.layouts.of(entity_type);
+        let mut builder = Builder { layout, parameters: Vec::new() };
+        let mut conditions = self.conditions(entity_type, query, &mut builder)?;
+        let (expression, descending) = match &query.order_by {
+            Some((field, descending)) => (builder.expression(field)?, *descending),
+            None => ("NULL".to_owned(), false),
+        };
+        let (direction, beyond) = if descending { ("DESC", "<") } else { ("ASC", ">") };
+        match part {
+            Part::Whole => {}
+            Part::WithoutValue => conditions.push(format!("{expression} IS NULL")),
+            Part::WithValue => conditions.push(format!("{expression} IS NOT NULL")),
+        }
+        // In a part that the place is not in, everything comes after it.
+        let place = query.after.as_ref().filter(|place| match part {
+            Part::Whole => true,
+            Part::WithoutValue => place.value.is_null(),
+            Part::WithValue => !place.value.is_null(),
+        });
+        if let Some(Position { value, id }) = place {
+            let id = builder.bind(id_value(id));
+            conditions.push(if part == Part::WithValue {
+                let value = builder.bind(sql_value(value)?);
+                format!("({expression}, id) {beyond} ({value}, {id})")
+            } else {
+                format!("id {beyond} {id}")
+            });
+        }
+        let order = match query.order_by {
+            Some(_) => format!("{expression} {direction}, id {direction}"),
             None => "id".to_owned(),
         };
-        let limit = builder.bind(SqlValue::Integer(row_limit(query.limit)));
-        let offset = builder.bind(SqlValue::Integer(row_limit(query.offset)));
+        let limit = builder.bind(SqlValue::Integer(row_limit(limit)));
+        let offset = if query.after.is_some() { 0 } else { query.offset };
+        let offset = builder.bind(SqlValue::Integer(row_limit(offset)));
         let sql = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY {order} LIMIT {limit} OFFSET {offset}",
+            "SELECT {}, {expression} FROM {} WHERE {} \
+             ORDER BY {order} LIMIT {limit} OFFSET {offset}",
             layout.select_columns,
             layout.table,
             conditions.join(" AND ")
         );
-        self.read_all(&sql, rusqlite::params_from_iter(builder.parameters), |row| {
-            read_keyed_entity(entity_type, layout, row)
-        })
+        Ok(Select { sql, parameters: builder.parameters })
     }
+}
+
+/// The parts of the order that a query reads, one after the other. From a place on they are read
+/// apart, so that each can use an index.
+fn parts(query: &Query) -> Vec<Part> {
+    let (Some((_, descending)), Some(place)) = (&query.order_by, &query.after) else {
+        return vec![Part::Whole];
+    };
+    match (descending, place.value.is_null()) {
+        (false, true) => vec![Part::WithoutValue, Part::WithValue],
+        (false, false) => vec![Part::WithValue],
+        (true, false) => vec![Part::WithValue, Part::WithoutValue],
+        (true, true) => vec![Part::WithoutValue],
+    }
+}
+
+struct Select {
+    sql: String,
+    parameters: Vec<SqlValue>,
 }
 
 struct Builder<'a> {
@@ -198,4 +384,21 @@ fn sql_value(value: &Value) -> Result<SqlValue, StoreError> {
         Value::String(text) => SqlValue::Text(text.clone()),
         Value::Array(_) | Value::Object(_) => SqlValue::Text(json_text(value, "entity", "extra")?),
     })
+}
+
+/// A value of a column or of `json_extract`, as it is compared.
+fn read_value(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Integer(integer) => Value::from(integer),
+        ValueRef::Real(real) => Value::from(real),
+        ValueRef::Text(text) => Value::from(String::from_utf8_lossy(text)),
+        ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+    }
+}
+
+fn id_value(id: &EntityId) -> SqlValue {
+    match IdValue::of(id) {
+        IdValue::Uuid(uuid) => SqlValue::Blob(uuid.as_bytes().to_vec()),
+        IdValue::Text(text) => SqlValue::Text(text.to_owned()),
+    }
 }

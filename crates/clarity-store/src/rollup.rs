@@ -106,6 +106,14 @@ impl StoreTransaction<'_> {
         Ok(found)
     }
 
+    /// Whether there are days whose sums must be made anew when they are read.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn has_dirty_days(&self) -> Result<bool, StoreError> {
+        Ok(self.read_one("SELECT 1 FROM rollup_dirty LIMIT 1", [], |_| Ok(()))?.is_some())
+    }
+
     /// Makes the sums of at most so many changed days anew, for when there is time; says how many
     /// it made. Zero means that none is left.
     ///

@@ -102,6 +102,12 @@ impl Store {
         self.shared.data_version()
     }
 
+    /// How many rows this connection has changed since it was opened.
+    #[must_use]
+    pub fn rows_changed(&self) -> u64 {
+        self.shared.connection.total_changes()
+    }
+
     /// The schema that this store was opened with.
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use clarity_client::engine::store::{Comparison, Query};
 use clarity_client::{
-    Client, Entity, EntityId, EntityKey, EntityType, Fields, ReadVersion, Written,
+    Client, Comparison, Continuation, Entity, EntityId, EntityKey, EntityType, Fields, Query,
+    ReadVersion, Written,
 };
 use serde_json::{Value, json};
 
+use crate::device::follow::follow;
+use crate::device::rollup::parse_time;
 use crate::device::store::Place;
 use crate::exit::{CliError, CliResult, ExitKind};
 use crate::output::{Output, counted, grouped, shortened, table, value_text};
@@ -51,6 +53,17 @@ pub(crate) struct KeyArguments {
     key: EntityKey,
 }
 
+/// Arguments of `clarity device show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// The entity, as TYPE/ID
+    #[arg(value_name = "TYPE/ID", value_parser = parse_key)]
+    key: EntityKey,
+    /// Go on until Ctrl-C and show it again each time that it changes
+    #[arg(long)]
+    watch: bool,
+}
+
 /// Arguments of `clarity device list`.
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
@@ -61,14 +74,32 @@ pub(crate) struct ListArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: usize,
     /// Leave out so many at the start
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, conflicts_with = "after")]
     offset: usize,
+    /// Begin where an earlier list ended: what it printed as the continuation
+    #[arg(long, value_name = "CONTINUATION")]
+    after: Option<Continuation>,
     /// Only entities with this value; may be given several times
     #[arg(long = "where", value_name = "FIELD=VALUE")]
     conditions: Vec<String>,
     /// Order by this field, the largest first
     #[arg(long, value_name = "FIELD")]
     newest: Option<String>,
+    /// Order by this field, the smallest first
+    #[arg(long, value_name = "FIELD", conflicts_with = "newest")]
+    order: Option<String>,
+    /// Only entities of this time or later: a date, or a date and time with its offset
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<i64>,
+    /// Only entities before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    until: Option<i64>,
+    /// Say only how many there are
+    #[arg(long, conflicts_with = "watch")]
+    count: bool,
+    /// Go on until Ctrl-C and list again each time that something changes
+    #[arg(long, conflicts_with = "after")]
+    watch: bool,
 }
 
 /// `TYPE/ID` as a key.
@@ -164,42 +195,73 @@ pub(crate) fn show_written(
 }
 
 /// Shows an entity.
-pub(crate) fn show(place: &Place, arguments: &KeyArguments, output: Output) -> CliResult {
+pub(crate) fn show(place: &Place, arguments: &ShowArguments, output: Output) -> CliResult {
     let client = place.open()?;
+    if arguments.watch {
+        let gone = || format!("{} is not on this device", arguments.key);
+        return follow(client.watch_entity(&arguments.key), output, |output, entity| {
+            output.show(entity, || entity.as_ref().map_or_else(gone, entity_words))
+        });
+    }
     let entity = client.get(&arguments.key)?;
     let entity = entity.ok_or_else(|| CliError::state("there is no such entity on this device"))?;
-    output.show(&entity, || {
-        let mut shown = table(["field", "value"]);
-        for (field, value) in entity.fields.iter() {
-            shown.add_row([field.clone(), value_text(Some(value))]);
-        }
-        let state = if entity.pending { "changes wait to be sent" } else { "as the server has it" };
-        format!("{}, version {}, {state}\n{shown}", entity.key, entity.version)
-    })?;
+    output.show(&entity, || entity_words(&entity))?;
     Ok(ExitKind::Done)
+}
+
+fn entity_words(entity: &Entity) -> String {
+    let mut shown = table(["field", "value"]);
+    for (field, value) in entity.fields.iter() {
+        shown.add_row([field.clone(), value_text(Some(value))]);
+    }
+    let state = if entity.pending { "changes wait to be sent" } else { "as the server has it" };
+    format!("{}, version {}, {state}\n{shown}", entity.key, entity.version)
 }
 
 /// Lists entities or types.
 pub(crate) fn list(place: &Place, arguments: &ListArguments, output: Output) -> CliResult {
     let client = place.open()?;
     let Some(entity_type) = &arguments.entity_type else { return list_types(&client, output) };
+    let query = query(arguments)?;
+    if arguments.count {
+        let count = client.count(entity_type, &query)?;
+        output.show(&json!({ "count": count }), || counted(count, "entity", "entities"))?;
+        return Ok(ExitKind::Done);
+    }
+    if arguments.watch {
+        return follow(client.watch_query(entity_type, &query), output, |output, found| {
+            output.show(&json!({ "entities": found }), || list_words(entity_type, found, None))
+        });
+    }
+    let page = client.page(entity_type, &query, arguments.after.as_ref())?;
+    let words = || list_words(entity_type, &page.entities, page.next.as_ref());
+    output.show_all(&page.entities, words)?;
+    if let (true, Some(next)) = (output.is_json(), &page.next) {
+        output.show(&json!({ "next": next }), String::new)?;
+    }
+    Ok(ExitKind::Done)
+}
+
+fn query(arguments: &ListArguments) -> CliResult<Query> {
     let mut filters = Vec::new();
     for condition in &arguments.conditions {
         let (field, value) = parse_assignment(condition)?;
         filters.push((field, Comparison::Equal, value.unwrap_or(Value::Null)));
     }
-    let query = Query {
+    let newest = arguments.newest.clone().map(|field| (field, true));
+    let (since, until) = (arguments.since, arguments.until);
+    let bounded = since.is_some() || until.is_some();
+    Ok(Query {
         filters,
-        order_by: arguments.newest.clone().map(|field| (field, true)),
+        time_ms: bounded.then(|| since.unwrap_or(i64::MIN)..until.unwrap_or(i64::MAX)),
+        order_by: newest.or_else(|| arguments.order.clone().map(|field| (field, false))),
+        after: None,
         limit: arguments.limit,
         offset: arguments.offset,
-    };
-    let found = client.query(entity_type, &query)?;
-    output.show_all(&found, || list_words(entity_type, &found, arguments.limit))?;
-    Ok(ExitKind::Done)
+    })
 }
 
-fn list_words(entity_type: &EntityType, found: &[Entity], limit: usize) -> String {
+fn list_words(entity_type: &EntityType, found: &[Entity], next: Option<&Continuation>) -> String {
     let mut shown = table(["id", "version", "fields"]);
     for entity in found {
         let version = format!("{}{}", entity.version, if entity.pending { " +" } else { "" });
@@ -210,12 +272,12 @@ fn list_words(entity_type: &EntityType, found: &[Entity], limit: usize) -> Strin
             .collect();
         shown.add_row([entity.key.id.as_str(), &version, &shortened(&fields.join("  "))]);
     }
-    let end = match found.len() {
-        0 => return format!("No {entity_type} is here that fits."),
-        count if count == limit => format!("the first {count}; --limit shows more"),
-        count => counted(count as u64, "entity", "entities"),
-    };
-    format!("{shown}\n{end}; + marks changes that wait to be sent")
+    if found.is_empty() {
+        return format!("No {entity_type} is here that fits.");
+    }
+    let count = counted(found.len() as u64, "entity", "entities");
+    let more = next.map(|next| format!("\nmore: --after {next}")).unwrap_or_default();
+    format!("{shown}\n{count}; + marks changes that wait to be sent{more}")
 }
 
 fn list_types(client: &Client, output: Output) -> CliResult {

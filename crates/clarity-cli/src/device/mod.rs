@@ -5,10 +5,13 @@ mod conflicts;
 mod doctor;
 mod entities;
 mod export;
+mod follow;
 mod import;
 mod queue;
+mod rollup;
 mod store;
 mod sync;
+mod why;
 
 use std::path::PathBuf;
 
@@ -46,9 +49,11 @@ enum DeviceCommand {
     /// Delete an entity
     Delete(entities::KeyArguments),
     /// Show one entity
-    Show(entities::KeyArguments),
+    Show(entities::ShowArguments),
     /// List entities of a type, or count the entities of each type
     List(entities::ListArguments),
+    /// Show count, sum, mean, minimum and maximum by day, month or year
+    Rollup(rollup::RollupArguments),
     /// Send what waits and read what is new, then end
     Sync(sync::SyncArguments),
     /// Stay in sync until Ctrl-C and show what changes
@@ -57,6 +62,8 @@ enum DeviceCommand {
     Status,
     /// Show the operations that wait or are on their way
     Queue(queue::QueueArguments),
+    /// Say why an operation, or what waits of an entity, is not at the server
+    Why(why::WhyArguments),
     /// Show the conflicts that wait for a person
     Conflicts,
     /// Settle a conflict
@@ -93,10 +100,12 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Delete(arguments) => entities::delete(&place, &arguments, output),
         DeviceCommand::Show(arguments) => entities::show(&place, &arguments, output),
         DeviceCommand::List(arguments) => entities::list(&place, &arguments, output),
+        DeviceCommand::Rollup(arguments) => rollup::rollup(&place, &arguments, output),
         DeviceCommand::Sync(arguments) => sync::sync(&place, &arguments, output),
         DeviceCommand::Watch => sync::watch(&place, output),
         DeviceCommand::Status => queue::status(&place, output),
         DeviceCommand::Queue(arguments) => queue::queue(&place, &arguments, output),
+        DeviceCommand::Why(arguments) => why::why(&place, &arguments, output),
         DeviceCommand::Conflicts => conflicts::conflicts(&place, output),
         DeviceCommand::Resolve(arguments) => conflicts::resolve(&place, &arguments, output),
         DeviceCommand::Failed => queue::failed(&place, output),

@@ -17,7 +17,7 @@ fn every_command_speaks_json() {
     let out = out.to_str().unwrap();
     let made = run(clarity(["--json", "generate-export", "--records", "20", small]));
     assert_eq!(made.code, Some(0), "{made:?}");
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &["init"],
         &["login", "--server", &server.address, "--name", "ann"],
         &["devices"],
@@ -28,6 +28,7 @@ fn every_command_speaks_json() {
         &["show", "Note/n"],
         &["list"],
         &["list", "HealthMetric", "--limit", "3"],
+        &["rollup", "HealthMetric", "heart_rate", "--by", "month"],
         &["queue", "--limit", "3"],
         &["failed"],
         &["conflicts"],

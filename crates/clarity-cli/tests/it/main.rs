@@ -6,6 +6,7 @@ mod device;
 mod errors;
 mod import;
 mod json;
+mod live;
 mod processes;
 mod support;
 mod tour;

@@ -7,4 +7,6 @@ mod backend;
 mod background;
 mod client;
 mod examples;
+mod reads;
 mod sync;
+mod watch;

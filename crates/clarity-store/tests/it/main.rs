@@ -10,6 +10,7 @@ mod full;
 mod golden;
 mod inbox;
 mod named;
+mod paging;
 mod queue;
 mod rollups;
 mod schema_change;

@@ -14,8 +14,9 @@ use clarity_engine::store::{
     Birth, EndedAs, HistoryRecord, OpenOptions, OperationState, QueuedOperation, RequestId, Store,
 };
 use clarity_engine::{
-    Changes, ConflictInfo, Effect, Engine, Entropy, Event, HistoryEntry, HistoryId, Preview,
-    Request, Resolution, Response, Role, Status, TokenResult, Write, WriteError, Written,
+    Changes, ConflictInfo, Effect, Engine, EntityExplanation, Entropy, Event, Explanation,
+    HistoryEntry, HistoryId, Preview, Request, Resolution, Response, Role, Status, TokenResult,
+    Write, WriteError, Written,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -302,6 +303,18 @@ impl Bench {
     pub(crate) fn status(&mut self) -> Status {
         let tx = self.store.as_mut().unwrap().begin().unwrap();
         self.engine.status(&tx).unwrap()
+    }
+
+    /// Why an operation is not at the server.
+    pub(crate) fn why(&mut self, operation: Counter, running: bool) -> Option<Explanation> {
+        let tx = self.store.as_mut().unwrap().begin().unwrap();
+        self.engine.why_not_synced(&tx, operation, running).unwrap()
+    }
+
+    /// What is known of an entity.
+    pub(crate) fn explain(&mut self, key: &EntityKey) -> Option<EntityExplanation> {
+        let tx = self.store.as_mut().unwrap().begin().unwrap();
+        self.engine.explain(&tx, key, true).unwrap()
     }
 
     /// Operations that are ready, and that are in flight.
