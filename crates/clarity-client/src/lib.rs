@@ -44,11 +44,11 @@ mod network;
 #[cfg(not(target_arch = "wasm32"))]
 mod push;
 #[cfg(not(target_arch = "wasm32"))]
-mod scheduler;
-#[cfg(not(target_arch = "wasm32"))]
 mod readers;
 #[cfg(not(target_arch = "wasm32"))]
 mod reads;
+#[cfg(not(target_arch = "wasm32"))]
+mod scheduler;
 #[cfg(not(target_arch = "wasm32"))]
 mod watch;
 #[cfg(not(target_arch = "wasm32"))]
@@ -76,11 +76,11 @@ pub use import::{ImportProgress, ImportReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use inspect::KnownOperation;
 #[cfg(not(target_arch = "wasm32"))]
+pub use reads::{Continuation, Page, Period, Rollup, RollupQuery};
+#[cfg(not(target_arch = "wasm32"))]
 pub use scheduler::{
     BackgroundPlan, BackgroundRequest, BackgroundScheduler, DesktopScheduler, LastRun, Promise,
 };
-#[cfg(not(target_arch = "wasm32"))]
-pub use reads::{Continuation, Page, Period, Rollup, RollupQuery};
 #[cfg(not(target_arch = "wasm32"))]
 pub use watch::Live;
 
