@@ -2,7 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
+mod backlog;
 mod local;
+mod reads;
 mod record;
 mod reference;
 mod report;
@@ -76,18 +78,23 @@ async fn run(arguments: &Arguments) -> Result<Vec<Row>> {
         tell("P2: writes in batches");
         rows.push(tokio::task::spawn_blocking(move || local::batched_writes(count)).await??);
     }
-    if ["P3", "P4", "P5"].into_iter().any(wanted) {
-        rows.extend(over_the_wire(count, wanted("P5")).await?);
+    if ["P3", "P4", "P5", "P8"].into_iter().any(wanted) {
+        rows.extend(over_the_wire(count, wanted("P5"), wanted("P8")).await?);
         if !arguments.quick && wanted("P4") && arguments.records < MILLION {
-            let million = over_the_wire(MILLION, false).await?;
+            let million = over_the_wire(MILLION, false, false).await?;
             rows.extend(million.into_iter().filter(|row| row.id != "P3"));
         }
+    }
+    if wanted("P7") {
+        let queued = if arguments.quick { count } else { MILLION };
+        tell(&format!("P7: enqueue and acknowledge with {queued} queued"));
+        rows.extend(backlog::backlog(queued).await?);
     }
     rows.retain(|row| wanted(row.id));
     Ok(rows)
 }
 
-async fn over_the_wire(count: usize, with_round_trips: bool) -> Result<Vec<Row>> {
+async fn over_the_wire(count: usize, with_round_trips: bool, with_reads: bool) -> Result<Vec<Row>> {
     tell(&format!("R: bulk insert of {count}"));
     let bulk = tokio::task::spawn_blocking(move || sync::bulk_reference(count)).await??;
     let directory = tempfile::tempdir()?;
@@ -108,6 +115,11 @@ async fn over_the_wire(count: usize, with_round_trips: bool) -> Result<Vec<Row>>
     rows.push(Row::rate("P4", what[0], local::rate(count, first.seconds), bulk, 0.5));
     rows.push(Row::at_most("P4", what[1], first.peak_mib, "MiB", 64.0));
     rows.push(Row::at_most("P4", what[2], first.first_page_ms, "ms", 300.0));
+    if with_reads {
+        tell("P8: reads during a first sync");
+        let (directory, address) = (directory.path(), &server.address);
+        rows.extend(reads::during_first_sync(directory, address, sync::PUSHED, count).await?);
+    }
     if with_round_trips {
         tell("P5: from one device to the other");
         rows.extend(sync::visible_elsewhere(directory.path(), &server.address).await?);

@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BULK: usize = 5_000;
 /// Changes that P5 times.
 const ROUND_TRIPS: usize = 300;
+/// The seed of the records that P3 pushes, and that the server then has.
+pub(crate) const PUSHED: u64 = 3;
 const NAME: &str = "bench";
 const PASSWORD: &str = "a password of the bench";
 
@@ -56,7 +58,11 @@ impl TestServer {
     }
 }
 
-async fn sign_in(client: &Client, address: &str, first: bool) -> Result<Arc<HttpTransport>> {
+pub(crate) async fn sign_in(
+    client: &Client,
+    address: &str,
+    first: bool,
+) -> Result<Arc<HttpTransport>> {
     let transport = HttpTransport::new(address)?;
     let reader = client.clone();
     let incarnation = tokio::task::spawn_blocking(move || reader.meta()).await??.incarnation;
@@ -70,7 +76,7 @@ async fn sign_in(client: &Client, address: &str, first: bool) -> Result<Arc<Http
     Ok(Arc::new(transport))
 }
 
-async fn sync(client: &Client, transport: Arc<HttpTransport>) -> Result<()> {
+pub(crate) async fn sync(client: &Client, transport: Arc<HttpTransport>) -> Result<()> {
     let report = client.sync(transport, PATIENCE, |_| {}).await?;
     match report.end {
         SyncEnd::Done if report.status.waiting == 0 => Ok(()),
@@ -97,7 +103,7 @@ pub(crate) async fn push(directory: &Path, server: &TestServer, count: usize) ->
     let transport = sign_in(&client, &server.address, true).await?;
     let writer = client.clone();
     tokio::task::spawn_blocking(move || -> Result<()> {
-        for batch in records(3, count).chunks(1_000) {
+        for batch in records(PUSHED, count).chunks(1_000) {
             let writes = batch.iter().map(create).collect();
             writer.write(Write::Batch { atomic: false, writes })?;
         }
