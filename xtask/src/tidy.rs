@@ -10,11 +10,13 @@
 //! - [`manifests`]: each crate takes the workspace's lints and says what it is.
 //! - [`data_licences`]: copied data keeps the licence it came under beside it.
 //! - [`promises`]: each clause of the consistency promise names a test that exists.
+//! - [`proofs`]: so does each row of a document's table that says what shows it.
 
 mod data_licences;
 mod edges;
 mod manifests;
 mod promises;
+mod proofs;
 mod rust;
 mod sizes;
 mod tree;
@@ -85,6 +87,7 @@ fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     findings.extend(manifests::check(&tree));
     findings.extend(data_licences::check(&tree));
     findings.extend(promises::check(&tree));
+    findings.extend(proofs::check(&tree));
     findings.sort();
     findings.dedup();
     Ok(findings)

@@ -11,9 +11,10 @@
 //! backticks and written as a path that begins with the crate and ends with the function. A clause
 //! whose code does not exist says `not yet built` instead (or `tests: later`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Finding;
+use super::proofs::{Tests, paths};
 use super::tree::Tree;
 
 const PROMISE: &str = "docs/consistency.md";
@@ -108,51 +109,7 @@ fn named_tests(clause: &str) -> Vec<&str> {
     else {
         return Vec::new();
     };
-    // Between backticks is every second piece.
-    let pieces = clause[start..].split('`').skip(1).step_by(2);
-    pieces.filter(|piece| is_path(piece)).collect()
-}
-
-fn is_path(text: &str) -> bool {
-    let is_word = |character: char| character.is_ascii_alphanumeric() || "_-:".contains(character);
-    text.contains("::") && text.chars().all(is_word)
-}
-
-/// The tests of the checkout: the name of each with the crates that have it.
-#[derive(Debug)]
-struct Tests<'tree> {
-    crates_by_name: BTreeMap<&'tree str, BTreeSet<&'tree str>>,
-    crates: BTreeSet<&'tree str>,
-}
-
-impl<'tree> Tests<'tree> {
-    fn of(tree: &'tree Tree) -> Self {
-        let mut crates_by_name: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for file in &tree.files {
-            let (Some(rust), Some(folder)) = (&file.rust, file.crate_folder()) else {
-                continue;
-            };
-            for function in rust.functions.iter().filter(|function| function.is_test) {
-                crates_by_name.entry(&function.name).or_default().insert(crate_name(folder));
-            }
-        }
-        Self { crates_by_name, crates: tree.crate_folders().into_iter().map(crate_name).collect() }
-    }
-
-    /// Whether a test of this name exists; in that crate, if the path begins with one.
-    fn has(&self, path: &str) -> bool {
-        let name = path.rsplit("::").next().unwrap_or_default();
-        let Some(crates) = self.crates_by_name.get(name) else {
-            return false;
-        };
-        let first = path.split("::").next().unwrap_or_default().replace('_', "-");
-        !self.crates.contains(first.as_str()) || crates.contains(first.as_str())
-    }
-}
-
-/// The name of the crate in this folder; ours are named like their folders.
-fn crate_name(folder: &str) -> &str {
-    folder.rsplit('/').next().unwrap_or(folder)
+    paths(&clause[start..])
 }
 
 #[cfg(test)]
