@@ -56,6 +56,7 @@ impl Accepting {
             })?;
             Ok(OperationAnswer {
                 id: operation.id,
+                entity_id: None,
                 outcome: Outcome::Applied,
                 version: Some(Version(operation.base.0 + 1)),
                 entity: None,
@@ -94,7 +95,7 @@ fn nothing_new() -> PullResponse {
         epoch,
         at: ServerTime(1),
         rows: Vec::new(),
-        cursor: Cursor { epoch, seq, check: Check(0), scope: Scope::default() },
+        cursor: Cursor { epoch, seq, check: Check(0), scope: Scope::default(), place: None },
         head: seq,
         more: false,
         durable_through: seq,
