@@ -40,7 +40,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
     }
-    assert_eq!(client.operation(operation)?, Some(OperationStatus::Completed));
+    assert_eq!(client.operation(operation).state()?, Some(OperationStatus::Completed));
     assert!(client.get(&key)?.is_some_and(|note| !note.pending));
 
     drop(stop);

@@ -10,8 +10,8 @@ use clarity_engine::protocol::model::{
     Counter, Entity, EntityId, EntityKey, EntityType, Fields, Kind, LocalTime, ReadVersion, Schema,
 };
 use clarity_engine::store::{
-    Credentials, EndedAs, ListOptions, OpenOptions, OperationError, OperationState,
-    QueuedOperation, RowState, StoreTransaction, StoredEntity,
+    Credentials, ListOptions, OpenOptions, OperationState, QueuedOperation, RowState,
+    StoreTransaction, StoredEntity,
 };
 use clarity_engine::{
     ConflictId, ConflictInfo, Engine, Event, Resolution, Status, TokenResult, Write, Written,
@@ -82,6 +82,8 @@ pub struct QueuedChange {
     pub key: EntityKey,
     /// The fields that it changes.
     pub fields: Vec<String>,
+    /// The first operation of its atomic batch, with which it stands or falls.
+    pub batch: Option<Counter>,
     /// When it was made.
     pub made_at: LocalTime,
     /// Where it is.
@@ -92,18 +94,6 @@ pub struct QueuedChange {
     pub first_sent_at: Option<LocalTime>,
     /// When it is tried again, if that is known.
     pub next_attempt_at: Option<LocalTime>,
-}
-
-/// An operation that failed and waits for a person.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FailedOperation {
-    /// The operation.
-    #[serde(flatten)]
-    pub change: QueuedChange,
-    /// Why, for programs.
-    pub code: String,
-    /// Why, in words.
-    pub message: String,
 }
 
 /// Where an operation is.
@@ -376,21 +366,7 @@ impl Client {
         Ok(operations.into_iter().map(queued).collect())
     }
 
-    /// Operations that failed and wait for a person, in order, after `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn failed(
-        &self,
-        after: Counter,
-        limit: usize,
-    ) -> Result<Vec<FailedOperation>, ClientError> {
-        let states = [OperationState::Failed, OperationState::SetAside];
-        let operations = self.in_states(&states, after, limit)?;
-        Ok(operations.into_iter().map(failed).collect())
-    }
-
-    fn in_states(
+    pub(crate) fn in_states(
         &self,
         states: &[OperationState],
         after: Counter,
@@ -404,27 +380,6 @@ impl Client {
             found.sort_by_key(|operation| operation.counter);
             found.truncate(limit);
             Ok(found)
-        })
-    }
-
-    /// Where an operation of this device is; nothing for one that it never made.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn operation(&self, operation: Counter) -> Result<Option<OperationStatus>, ClientError> {
-        self.read(|tx| {
-            if let Some(waiting) = tx.operation(operation)? {
-                return Ok(Some(status_of(waiting.state)));
-            }
-            if operation >= tx.next_counter()? || operation == Counter(0) {
-                return Ok(None);
-            }
-            Ok(Some(match tx.ended(operation)?.map(|ended| ended.outcome) {
-                Some(EndedAs::Resolved | EndedAs::Rejected | EndedAs::Cancelled) => {
-                    OperationStatus::Cancelled
-                }
-                _ => OperationStatus::Completed,
-            }))
         })
     }
 
@@ -525,7 +480,7 @@ pub(crate) fn visible(key: EntityKey, row: StoredEntity) -> Option<Entity> {
     })
 }
 
-fn status_of(state: OperationState) -> OperationStatus {
+pub(crate) fn status_of(state: OperationState) -> OperationStatus {
     match state {
         OperationState::Ready => OperationStatus::Pending,
         OperationState::Blocked => OperationStatus::Blocked,
@@ -536,26 +491,18 @@ fn status_of(state: OperationState) -> OperationStatus {
     }
 }
 
-fn queued(operation: QueuedOperation) -> QueuedChange {
+pub(crate) fn queued(operation: QueuedOperation) -> QueuedChange {
     let changes = operation.changes.unwrap_or_default();
     QueuedChange {
         operation: operation.counter,
         kind: operation.kind,
         key: operation.key,
         fields: changes.into_iter().map(|change| change.field).collect(),
+        batch: operation.batch,
         made_at: operation.made_at,
         status: status_of(operation.state),
         attempts: operation.attempts,
         first_sent_at: operation.first_sent_at,
         next_attempt_at: operation.next_attempt_at,
     }
-}
-
-fn failed(mut operation: QueuedOperation) -> FailedOperation {
-    let error: Option<OperationError> = operation.error.take();
-    let (code, message) = match error {
-        Some(error) => (error.code, error.message),
-        None => ("unknown".to_owned(), "the reason was not recorded".to_owned()),
-    };
-    FailedOperation { change: queued(operation), code, message }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clarity_engine::protocol::model::{Incarnation, LocalTime, Schema};
 use clarity_engine::store::{Birth, OpenOptions, Store};
-use clarity_engine::{Engine, Entropy, Event, Handled, Role};
+use clarity_engine::{Engine, Entropy, Event, Handled, Preview, Role, Write};
 
 use crate::error::ClientError;
 
@@ -68,6 +68,15 @@ impl Device {
         self.engine.note(&mut transaction, events, now, &mut self.entropy)?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// What some writes would do, one after the other. Nothing of it stays.
+    ///
+    /// # Errors
+    /// Why one of them would be refused, or when the store fails.
+    pub fn preview(&mut self, writes: Vec<Write>, now: LocalTime) -> Result<Preview, ClientError> {
+        let mut transaction = self.store.begin()?;
+        Ok(self.engine.preview(&mut transaction, writes, now, &mut self.entropy)?)
     }
 
     /// Says whether this process drains the store: see [`Role`].

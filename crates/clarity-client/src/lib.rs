@@ -28,15 +28,21 @@ mod transport;
 #[cfg(not(target_arch = "wasm32"))]
 mod background;
 #[cfg(not(target_arch = "wasm32"))]
+mod batch;
+#[cfg(not(target_arch = "wasm32"))]
 mod client;
 #[cfg(not(target_arch = "wasm32"))]
 mod driver;
 #[cfg(not(target_arch = "wasm32"))]
 mod explain;
 #[cfg(not(target_arch = "wasm32"))]
+mod handle;
+#[cfg(not(target_arch = "wasm32"))]
 mod http;
 #[cfg(not(target_arch = "wasm32"))]
 mod import;
+#[cfg(not(target_arch = "wasm32"))]
+mod inbox;
 #[cfg(not(target_arch = "wasm32"))]
 mod inspect;
 #[cfg(not(target_arch = "wasm32"))]
@@ -64,15 +70,21 @@ pub use background::{
     BackgroundWork, Conditions, SourceReport, TimeLeft,
 };
 #[cfg(not(target_arch = "wasm32"))]
-pub use client::{Client, ClientOptions, FailedOperation, OperationStatus, QueuedChange};
+pub use batch::{BatchCause, BatchError, BatchProgress};
+#[cfg(not(target_arch = "wasm32"))]
+pub use client::{Client, ClientOptions, OperationStatus, QueuedChange};
 #[cfg(not(target_arch = "wasm32"))]
 pub use driver::{SyncEnd, SyncReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use explain::SyncedBy;
 #[cfg(not(target_arch = "wasm32"))]
+pub use handle::{OperationHandle, OperationOutcome};
+#[cfg(not(target_arch = "wasm32"))]
 pub use http::HttpTransport;
 #[cfg(not(target_arch = "wasm32"))]
 pub use import::{ImportProgress, ImportReport};
+#[cfg(not(target_arch = "wasm32"))]
+pub use inbox::{BulkReport, FailedOperation, LeftOperation};
 #[cfg(not(target_arch = "wasm32"))]
 pub use inspect::KnownOperation;
 #[cfg(not(target_arch = "wasm32"))]
@@ -91,7 +103,8 @@ pub use clarity_engine::protocol::model::{
 pub use clarity_engine::protocol::{Failure, FailureClass};
 pub use clarity_engine::store::{Comparison, Query};
 pub use clarity_engine::{
-    Changes, ConflictId, ConflictInfo, ConflictMark, Flow, Imported, Request, Resolution, Response,
+    Changes, ConflictField, ConflictId, ConflictInfo, ConflictMark, FailureReason, Flow,
+    HistoryCause, HistoryEntry, HistoryId, Imported, Preview, Request, Resolution, Response,
     Status, Write, Written,
 };
 pub use clarity_engine::{NetworkPolicy, NetworkState};

@@ -1,12 +1,15 @@
 //! `clarity device …`: a device at a terminal.
 
 mod account;
+mod batch;
 mod conflicts;
 mod doctor;
 mod entities;
 mod export;
 mod follow;
+mod history;
 mod import;
+mod inbox;
 mod queue;
 mod rollup;
 mod store;
@@ -48,6 +51,8 @@ enum DeviceCommand {
     Edit(entities::EditArguments),
     /// Delete an entity
     Delete(entities::KeyArguments),
+    /// Make many changes from a file of JSON lines, or from standard input
+    Batch(batch::BatchArguments),
     /// Show one entity
     Show(entities::ShowArguments),
     /// List entities of a type, or count the entities of each type
@@ -68,14 +73,18 @@ enum DeviceCommand {
     Conflicts,
     /// Settle a conflict
     Resolve(conflicts::ResolveArguments),
-    /// Show the operations that failed and wait for a person
-    Failed,
-    /// Send a failed operation again
-    Retry(queue::OperationArguments),
-    /// Give up a failed operation; what is lost stays in the history
-    Discard(queue::OperationArguments),
-    /// Take back an operation that was not sent yet
-    Rollback(queue::OperationArguments),
+    /// Show the changes that failed and wait for a person, with the reason and what differs
+    Failed(inbox::FailedArguments),
+    /// Send a failed change again, edited if wanted, or all of them
+    Retry(inbox::RetryArguments),
+    /// Give up a failed change; what is lost stays in the history
+    Discard(inbox::DiscardArguments),
+    /// Take back a change, or all that waits or is on its way of an entity
+    Rollback(history::RollbackArguments),
+    /// Show what lost in the last 30 days, and what of it can be undone
+    History(history::HistoryArguments),
+    /// Bring back what lost
+    Undo(history::UndoArguments),
     /// Stop sending and reading until `resume`
     Pause,
     /// Go on after `pause`
@@ -98,6 +107,7 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Add(arguments) => entities::add(&place, &arguments, output),
         DeviceCommand::Edit(arguments) => entities::edit(&place, &arguments, output),
         DeviceCommand::Delete(arguments) => entities::delete(&place, &arguments, output),
+        DeviceCommand::Batch(arguments) => batch::run(&place, &arguments, output),
         DeviceCommand::Show(arguments) => entities::show(&place, &arguments, output),
         DeviceCommand::List(arguments) => entities::list(&place, &arguments, output),
         DeviceCommand::Rollup(arguments) => rollup::rollup(&place, &arguments, output),
@@ -108,10 +118,12 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Why(arguments) => why::why(&place, &arguments, output),
         DeviceCommand::Conflicts => conflicts::conflicts(&place, output),
         DeviceCommand::Resolve(arguments) => conflicts::resolve(&place, &arguments, output),
-        DeviceCommand::Failed => queue::failed(&place, output),
-        DeviceCommand::Retry(arguments) => queue::retry(&place, &arguments, output),
-        DeviceCommand::Discard(arguments) => queue::discard(&place, &arguments, output),
-        DeviceCommand::Rollback(arguments) => queue::rollback(&place, &arguments, output),
+        DeviceCommand::Failed(arguments) => inbox::failed(&place, &arguments, output),
+        DeviceCommand::Retry(arguments) => inbox::retry(&place, &arguments, output),
+        DeviceCommand::Discard(arguments) => inbox::discard(&place, &arguments, output),
+        DeviceCommand::Rollback(arguments) => history::rollback(&place, &arguments, output),
+        DeviceCommand::History(arguments) => history::history(&place, &arguments, output),
+        DeviceCommand::Undo(arguments) => history::undo(&place, &arguments, output),
         DeviceCommand::Pause => queue::pause(&place, output),
         DeviceCommand::Resume => queue::resume(&place, output),
         DeviceCommand::Export(arguments) => export::run(&place, &arguments, output),

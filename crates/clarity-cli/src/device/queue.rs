@@ -1,7 +1,7 @@
 //! The queue, what failed, and where the sync stands.
 
 use clap::Args;
-use clarity_client::{Client, Counter, Flow, QueuedChange, Status, Write};
+use clarity_client::{Counter, Flow, QueuedChange, Status};
 use serde_json::{Value, json};
 
 use crate::device::account::ago;
@@ -18,14 +18,6 @@ pub(crate) struct QueueArguments {
     /// Begin after this operation
     #[arg(long, value_name = "OPERATION", default_value_t = 0)]
     after: u64,
-}
-
-/// Arguments of commands that take one operation.
-#[derive(Debug, Args)]
-pub(crate) struct OperationArguments {
-    /// The operation's number, as `queue` and `failed` show it
-    #[arg(value_name = "OPERATION")]
-    operation: u64,
 }
 
 /// Where the sync stands, in one word.
@@ -112,7 +104,7 @@ pub(crate) fn queue(place: &Place, arguments: &QueueArguments, output: Output) -
     Ok(ExitKind::Done)
 }
 
-fn change_cells(change: &QueuedChange) -> [String; 6] {
+pub(crate) fn change_cells(change: &QueuedChange) -> [String; 6] {
     let state = serde_json::to_value(change.status).unwrap_or_default();
     [
         change.operation.to_string(),
@@ -122,49 +114,6 @@ fn change_cells(change: &QueuedChange) -> [String; 6] {
         state.as_str().unwrap_or_default().replace('_', " "),
         ago(change.made_at.0),
     ]
-}
-
-/// Shows what failed.
-pub(crate) fn failed(place: &Place, output: Output) -> CliResult {
-    let client = place.open()?;
-    let failed = client.failed(Counter(0), 1_000)?;
-    output.show_all(&failed, || {
-        if failed.is_empty() {
-            return "Nothing failed.".to_owned();
-        }
-        let mut shown = table(["operation", "does", "entity", "fields", "state", "made", "why"]);
-        for operation in &failed {
-            let mut cells = change_cells(&operation.change).to_vec();
-            cells.push(operation.message.clone());
-            shown.add_row(cells);
-        }
-        format!("{shown}\n`retry OPERATION` sends one again, `discard OPERATION` gives it up")
-    })?;
-    Ok(ExitKind::Done)
-}
-
-fn write_one(client: &Client, write: Write, output: Output, words: &str) -> CliResult {
-    let written = client.write(write)?;
-    output.show(&json!({ "operations": written.operations }), || words.to_owned())?;
-    Ok(ExitKind::Done)
-}
-
-/// Sends a failed operation again.
-pub(crate) fn retry(place: &Place, arguments: &OperationArguments, output: Output) -> CliResult {
-    let write = Write::Retry { operation: Counter(arguments.operation) };
-    write_one(&place.open()?, write, output, "It is sent again with the next sync.")
-}
-
-/// Gives up a failed operation.
-pub(crate) fn discard(place: &Place, arguments: &OperationArguments, output: Output) -> CliResult {
-    let write = Write::Discard { operation: Counter(arguments.operation) };
-    write_one(&place.open()?, write, output, "Given up; what it said stays in the history.")
-}
-
-/// Takes back an operation.
-pub(crate) fn rollback(place: &Place, arguments: &OperationArguments, output: Output) -> CliResult {
-    let write = Write::Rollback { operation: Counter(arguments.operation) };
-    write_one(&place.open()?, write, output, "Taken back; it was not sent.")
 }
 
 /// Pauses synchronising.

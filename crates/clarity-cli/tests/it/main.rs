@@ -5,6 +5,7 @@
 mod device;
 mod errors;
 mod import;
+mod inbox;
 mod json;
 mod live;
 mod processes;

@@ -154,8 +154,8 @@ fn the_queue_tells_of_its_operations() {
     let kinds: Vec<_> = queue.iter().map(|change| (change.kind, change.status)).collect();
     let pending = OperationStatus::Pending;
     assert_eq!(kinds, [(Kind::Create, pending), (Kind::Delete, pending)]);
-    assert_eq!(client.operation(Counter(2)).unwrap(), Some(pending));
-    assert_eq!(client.operation(Counter(3)).unwrap(), None);
+    assert_eq!(client.operation(Counter(2)).state().unwrap(), Some(pending));
+    assert_eq!(client.operation(Counter(3)).state().unwrap(), None);
     assert!(!format!("{queue:?}").contains("secret"));
 }
 

@@ -5,8 +5,11 @@
 #[path = "../../examples/shared/backend.rs"]
 mod backend;
 mod background;
+mod batch;
 mod client;
 mod examples;
+mod handle;
+mod inbox;
 mod reads;
 mod sync;
 mod watch;

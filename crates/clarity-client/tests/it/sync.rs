@@ -33,10 +33,10 @@ fn client() -> (tempfile::TempDir, Client) {
 }
 
 /// A backend whose pushes arrive, and whose answers are held back until the test lets them go.
-struct Held {
-    backend: Backend,
-    arrived: mpsc::UnboundedSender<()>,
-    release: Notify,
+pub(crate) struct Held {
+    pub(crate) backend: Backend,
+    pub(crate) arrived: mpsc::UnboundedSender<()>,
+    pub(crate) release: Notify,
 }
 
 impl Transport for Held {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod hostile;
+mod inbox;
 mod offline;
 
 use std::sync::Arc;
