@@ -88,6 +88,8 @@ pub struct QueuedChange {
     pub made_at: LocalTime,
     /// Where it is.
     pub status: OperationStatus,
+    /// Whether it is on its way and being taken back: its inverse waits for its answer.
+    pub taken_back: bool,
     /// How often it failed by itself.
     pub attempts: u32,
     /// When it was first sent.
@@ -363,7 +365,12 @@ impl Client {
             OperationState::Conflicted,
         ];
         let operations = self.in_states(&states, after, limit)?;
-        Ok(operations.into_iter().map(queued).collect())
+        let taken_back = self.read(|tx| Ok(tx.taken_back()?))?;
+        let mut changes: Vec<_> = operations.into_iter().map(queued).collect();
+        for change in &mut changes {
+            change.taken_back = taken_back.binary_search(&change.operation).is_ok();
+        }
+        Ok(changes)
     }
 
     pub(crate) fn in_states(
@@ -501,6 +508,7 @@ pub(crate) fn queued(operation: QueuedOperation) -> QueuedChange {
         batch: operation.batch,
         made_at: operation.made_at,
         status: status_of(operation.state),
+        taken_back: false,
         attempts: operation.attempts,
         first_sent_at: operation.first_sent_at,
         next_attempt_at: operation.next_attempt_at,

@@ -31,6 +31,16 @@ impl StoreTransaction<'_> {
         )
     }
 
+    /// All operations that are being taken back, in order.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn taken_back(&self) -> Result<Vec<Counter>, StoreError> {
+        self.read_all("SELECT reverts FROM operation_revert ORDER BY reverts", [], |row| {
+            read_unsigned(row, 0).map(Counter)
+        })
+    }
+
     /// The operation that this one takes back.
     ///
     /// # Errors

@@ -38,13 +38,18 @@ pub(crate) struct RetryArguments {
     #[arg(value_name = "OPERATION")]
     operation: Option<u64>,
     /// Set a field to another value before it is sent again; may be given several times
-    #[arg(long, value_name = "FIELD=VALUE", requires = "operation")]
+    #[arg(long, value_name = "FIELD=VALUE", conflicts_with = "all")]
     set: Vec<String>,
     /// All that failed
     #[arg(long)]
     all: bool,
     /// With --all: only those with this reason
-    #[arg(long, value_name = "REASON", value_parser = parse_reason, requires = "all")]
+    #[arg(
+        long,
+        value_name = "REASON",
+        value_parser = parse_reason,
+        conflicts_with = "operation"
+    )]
     reason: Option<FailureReason>,
 }
 
@@ -56,13 +61,18 @@ pub(crate) struct DiscardArguments {
     #[arg(value_name = "OPERATION")]
     operation: Option<u64>,
     /// Give up what depends on it as well
-    #[arg(long, requires = "operation")]
+    #[arg(long, conflicts_with = "all")]
     with_dependents: bool,
     /// All that failed with the given reason
     #[arg(long, requires = "reason")]
     all: bool,
     /// With --all: the reason
-    #[arg(long, value_name = "REASON", value_parser = parse_reason, requires = "all")]
+    #[arg(
+        long,
+        value_name = "REASON",
+        value_parser = parse_reason,
+        conflicts_with = "operation"
+    )]
     reason: Option<FailureReason>,
     /// Show exactly what would be lost, and change nothing
     #[arg(long)]

@@ -111,7 +111,10 @@ pub(crate) fn change_cells(change: &QueuedChange) -> [String; 6] {
         change.kind.as_str().to_owned(),
         change.key.to_string(),
         change.fields.join(", "),
-        state.as_str().unwrap_or_default().replace('_', " "),
+        match change.taken_back {
+            true => "being taken back".to_owned(),
+            false => state.as_str().unwrap_or_default().replace('_', " "),
+        },
         ago(change.made_at.0),
     ]
 }

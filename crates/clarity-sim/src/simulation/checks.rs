@@ -175,7 +175,10 @@ fn departure(
         Some(EndedAs::Applied | EndedAs::Merged | EndedAs::Superseded) => answered,
         Some(EndedAs::Resolved) => deeds.resolves || deeds.retries || taken_over,
         Some(EndedAs::Rejected) => deeds.discards,
-        Some(EndedAs::Cancelled) => deeds.takes_back || deeds.discards || !before.sent,
+        Some(EndedAs::Cancelled) => {
+            let withdrawn = before.taken_back && deeds.answered;
+            deeds.takes_back || deeds.discards || withdrawn || !before.sent
+        }
         None => false,
     };
     ensure(allowed, "I4", || {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use clarity_engine::protocol::model::{Incarnation, LocalTime, Schema};
+use clarity_engine::protocol::model::{EntityKey, Incarnation, LocalTime, Schema};
 use clarity_engine::{
-    ConflictInfo, Effect, Engine, Entropy, Event, Handled, Response, Role, Status, Write,
-    WriteError, Written,
+    ConflictInfo, Effect, Engine, Entropy, Event, Handled, HistoryId, Response, Role, Status,
+    Write, WriteError, Written,
 };
 use clarity_store::{
     Birth, Journal, OpenOptions, OperationState, RequestId, Store, StoreError, StoreTransaction,
@@ -28,6 +28,8 @@ pub(crate) struct Deeds {
     pub(crate) retries: bool,
     pub(crate) takes_back: bool,
     pub(crate) discards: bool,
+    /// A request has ended, one way or another.
+    pub(crate) answered: bool,
 }
 
 /// What a step left to do.
@@ -321,10 +323,19 @@ impl Device {
         Ok(())
     }
 
-    /// What the server last told of every entity, with how it was deleted.
-    pub(crate) fn confirmed(
+    /// The entity that an entry of the history is about.
+    pub(crate) fn history_key(
         &mut self,
-    ) -> Result<Vec<(clarity_engine::protocol::model::EntityKey, checks::Replica)>, Violation> {
+        history: HistoryId,
+    ) -> Result<Option<EntityKey>, Violation> {
+        let Some(store) = &mut self.store else { return Ok(None) };
+        let transaction = store.begin().map_err(unexpected)?;
+        let record = transaction.history_entry(history.0).map_err(unexpected)?;
+        Ok(record.map(|record| record.entry.key))
+    }
+
+    /// What the server last told of every entity, with how it was deleted.
+    pub(crate) fn confirmed(&mut self) -> Result<Vec<(EntityKey, checks::Replica)>, Violation> {
         let Some(store) = &mut self.store else { return Ok(Vec::new()) };
         let transaction = store.begin().map_err(unexpected)?;
         let rows = model::read_rows(&transaction).map_err(unexpected)?;
@@ -428,11 +439,13 @@ fn has_page(events: &[Event]) -> bool {
 fn deeds_of(events: &[Event]) -> Deeds {
     let mut deeds = Deeds::default();
     for event in events {
+        deeds.answered |= matches!(event, Event::RequestFinished { .. });
         let Event::Write(write) = event else { continue };
         deeds.resolves |= matches!(write, Write::Resolve { .. });
-        deeds.retries |= matches!(write, Write::Retry { .. });
-        deeds.takes_back |= matches!(write, Write::Rollback { .. });
-        deeds.discards |= matches!(write, Write::Discard { .. });
+        deeds.retries |= matches!(write, Write::Retry { .. } | Write::EditAndRetry { .. });
+        deeds.takes_back |= matches!(write, Write::Rollback { .. } | Write::RollbackEntity { .. });
+        deeds.discards |=
+            matches!(write, Write::Discard { .. } | Write::DiscardWithDependents { .. });
     }
     deeds
 }

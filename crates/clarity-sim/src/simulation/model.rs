@@ -23,6 +23,8 @@ pub(crate) struct Waiting {
     pub(crate) carrier: Option<Counter>,
     pub(crate) batch: Option<Counter>,
     pub(crate) reason: Option<String>,
+    /// Whether a person took it back while it was on its way.
+    pub(crate) taken_back: bool,
     /// The operations that must be accepted before it, as far as they are in the queue.
     pub(crate) parents: Vec<Counter>,
 }
@@ -31,6 +33,7 @@ impl Waiting {
     fn of(operation: &QueuedOperation, parents: Vec<Counter>) -> Self {
         Self {
             parents,
+            taken_back: false,
             key: operation.key.clone(),
             kind: operation.kind,
             state: operation.state,
@@ -53,6 +56,9 @@ impl fmt::Debug for Waiting {
         }
         if let Some(batch) = self.batch {
             write!(formatter, " batch {batch}")?;
+        }
+        if self.taken_back {
+            formatter.write_str(" taken back")?;
         }
         if let Some(reason) = &self.reason {
             write!(formatter, " {reason}")?;
@@ -110,6 +116,17 @@ impl Model {
         }
     }
 
+    /// The entities of sent operations, and of those that stand or fall with them.
+    pub(crate) fn sent_with(&self, wanted: impl Fn(Counter, &Waiting) -> bool) -> Vec<EntityKey> {
+        let mut keys = Vec::new();
+        for (_, found) in self.queue.iter().filter(|(counter, one)| wanted(**counter, one)) {
+            let is_mate = |other: &Waiting| found.batch.is_some() && other.batch == found.batch;
+            let all = self.queue.values().filter(|one| one.key == found.key || is_mate(one));
+            keys.extend(all.filter(|one| one.sent).map(|one| one.key.clone()));
+        }
+        keys
+    }
+
     /// The operations in some state, in order.
     pub(crate) fn in_state(&self, state: OperationState) -> Vec<Counter> {
         let waiting = self.queue.iter().filter(|(_, waiting)| waiting.state == state);
@@ -151,6 +168,11 @@ pub(crate) fn waiting(
             _ => Vec::new(),
         };
         waiting.insert(*counter, Waiting::of(operation, parents));
+    }
+    for counter in transaction.taken_back()? {
+        if let Some(operation) = waiting.get_mut(&counter) {
+            operation.taken_back = true;
+        }
     }
     Ok(waiting)
 }

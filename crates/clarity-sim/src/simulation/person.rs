@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use clarity_engine::protocol::model::Counter;
+use clarity_engine::protocol::model::{Counter, Kind};
 use clarity_engine::{Resolution, Write};
 use clarity_store::OperationState;
 use serde_json::json;
 
 use super::device::Device;
+use super::model::Waiting;
 use super::stage::Stage;
 
 /// Something that waits for a person, settled one way or another; none when nothing waits.
@@ -28,8 +29,18 @@ pub(crate) fn settle_something(stage: &mut Stage, device: &Device) -> Option<Wri
 
 /// Tries a failed operation again, or gives it up; what waits for it has to go first.
 fn settle_failed(stage: &mut Stage, device: &Device, operation: Counter) -> Write {
-    if stage.dice.chance(400) {
+    if stage.dice.chance(300) {
         return Write::Retry { operation };
+    }
+    let is_delete = |waiting: &Waiting| waiting.kind == Kind::Delete;
+    let deletes = device.model.queue.get(&operation).is_some_and(is_delete);
+    if !deletes && stage.dice.chance(300) {
+        let title = Some(json!(format!("edited {}", stage.dice.index(1_000))));
+        let changes = [("title".to_owned(), title)].into_iter().collect();
+        return Write::EditAndRetry { operation, changes };
+    }
+    if stage.dice.chance(200) {
+        return Write::DiscardWithDependents { operation };
     }
     let mut operation = operation;
     let queue = &device.model.queue;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clarity_engine::protocol::model::{Counter, EntityKey, Fields, Kind, ReadVersion};
 use clarity_engine::protocol::{Hint, HintKind};
-use clarity_engine::{Event, ImportSample, Write, new_entity_id};
-use clarity_store::{OperationState, RowState};
+use clarity_engine::{Event, HistoryId, ImportSample, Write, new_entity_id};
+use clarity_store::RowState;
 use serde_json::{Value, json};
 
 use super::device::Device;
@@ -104,7 +104,9 @@ fn write(
         74..77 => undelete(stage, device, ledger),
         77..84 => batch(stage, device, ledger),
         84..90 => (Some(import(stage, device)), Intent::None),
-        90..94 => rollback(stage, device),
+        90..93 => rollback(stage, device),
+        93 | 94 => rollback_entity(stage, device),
+        95 | 96 => (Some(undo(stage)), Intent::None),
         _ => super::person::settle_something(stage, device)
             .map_or((None, Intent::None), |write| (Some(write), Intent::None)),
     }
@@ -354,12 +356,32 @@ fn import(stage: &mut Stage, _device: &Device) -> Write {
 }
 
 fn rollback(stage: &mut Stage, device: &Device) -> (Option<Write>, Intent) {
-    let unsent = device.model.queue.iter().filter(|(_, waiting)| {
-        !waiting.sent
-            && matches!(waiting.state, OperationState::Ready | OperationState::Blocked)
-            && !waiting.key.id.as_str().starts_with(COUNTER_PREFIX)
+    let candidates = device.model.queue.iter().filter(|(_, waiting)| {
+        let counts = waiting.key.id.as_str().starts_with(COUNTER_PREFIX);
+        !counts || waiting.sent && waiting.kind == Kind::Update
     });
-    let unsent: Vec<_> = unsent.map(|(counter, _)| *counter).collect();
-    let Some(operation) = stage.dice.pick(&unsent).copied() else { return (None, Intent::None) };
+    let candidates: Vec<_> = candidates.map(|(counter, _)| *counter).collect();
+    let Some(operation) = stage.dice.pick(&candidates).copied() else {
+        return (None, Intent::None);
+    };
+    if device.model.queue.get(&operation).is_some_and(|waiting| waiting.sent) {
+        stage.faults.met("rollback_on_its_way");
+    }
     (Some(Write::Rollback { operation }), Intent::None)
+}
+
+/// Takes back all that waits of an entity.
+fn rollback_entity(stage: &mut Stage, device: &Device) -> (Option<Write>, Intent) {
+    let keys = device.model.queue.values().map(|waiting| &waiting.key);
+    let keys: BTreeSet<_> =
+        keys.filter(|key| !key.id.as_str().starts_with(COUNTER_PREFIX)).collect();
+    let keys: Vec<_> = keys.into_iter().collect();
+    let Some(key) = stage.dice.pick(&keys).copied().cloned() else { return (None, Intent::None) };
+    (Some(Write::RollbackEntity { key }), Intent::None)
+}
+
+/// Brings back something of the last that lost, or what was never there.
+fn undo(stage: &mut Stage) -> Write {
+    let newest = 1 + stage.dice.index(12);
+    Write::Undo { history: HistoryId(i64::try_from(newest).unwrap_or(1)) }
 }

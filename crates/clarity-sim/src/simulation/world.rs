@@ -223,6 +223,7 @@ impl World {
                 self.ledger.disturb(&resolved.key);
             }
         }
+        self.disturb_what_is_taken_back(device, &event)?;
         let Some(written) = self.step(device, vec![event])? else { return Ok(()) };
         let Some(first) = written.into_iter().next() else { return Ok(()) };
         let written = match first {
@@ -262,6 +263,30 @@ impl World {
                     })?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// What reaches the server and is taken back there, or is brought back, may look like anything.
+    fn disturb_what_is_taken_back(
+        &mut self,
+        device: usize,
+        event: &Event,
+    ) -> Result<(), Violation> {
+        let there = &mut self.devices[device];
+        let mut keys = Vec::new();
+        match event {
+            Event::Write(Write::Undo { history }) => keys.extend(there.history_key(*history)?),
+            Event::Write(Write::Rollback { operation }) => {
+                keys.extend(there.model.sent_with(|counter, _| counter == *operation));
+            }
+            Event::Write(Write::RollbackEntity { key }) => {
+                keys.extend(there.model.sent_with(|_, waiting| waiting.key == *key));
+            }
+            _ => {}
+        }
+        for key in keys {
+            self.ledger.disturb(&key);
         }
         Ok(())
     }

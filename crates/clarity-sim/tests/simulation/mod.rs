@@ -41,6 +41,7 @@ fn promises_hold_in_whole_worlds() {
         "operation_refused",
         "request_duplicated",
         "request_delayed",
+        "rollback_on_its_way",
         "server_crash",
         "server_crash_in_transaction",
         "token_answer_lost",
@@ -56,7 +57,7 @@ fn promises_hold_in_whole_worlds() {
 fn planted_bugs_are_found() {
     let expected: [(Plant, &[&str]); 6] = [
         (Plant::AcknowledgeBeforeCommit, &["I1"]),
-        (Plant::DropReceipt, &["I3", "I5"]),
+        (Plant::DropReceipt, &["I3", "I5", "I6"]),
         (Plant::CursorBeforeRows, &["I6"]),
         (Plant::ResendUnderNewId, &["I3", "I5"]),
         (Plant::AcceptHtml, &["I4", "I5", "I6", "I7"]),

@@ -108,6 +108,7 @@ fn an_operation_knows_what_it_takes_back() {
     assert_eq!(transaction.inverse_of(Counter(9)).unwrap(), Some(Counter(2)));
     assert_eq!(transaction.reverts(Counter(2)).unwrap(), Some(Counter(9)));
     assert_eq!(transaction.inverse_of(Counter(1)).unwrap(), None);
+    assert_eq!(transaction.taken_back().unwrap(), [Counter(9)]);
     transaction.forget_revert(Counter(9)).unwrap();
     assert_eq!(transaction.reverts(Counter(2)).unwrap(), None);
 }
