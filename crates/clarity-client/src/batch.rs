@@ -46,12 +46,12 @@ pub enum BatchCause<E = Infallible> {
         /// Which, counted from zero.
         position: u64,
         /// Why.
-        reason: WriteError,
+        reason: Box<WriteError>,
     },
     /// The source of the writes failed.
     Source(E),
     /// The client was closed or the store failed.
-    Client(ClientError),
+    Client(Box<ClientError>),
 }
 
 impl<E: fmt::Display> fmt::Display for BatchError<E> {
@@ -170,14 +170,14 @@ impl<P: FnMut(BatchProgress)> Batch<'_, P> {
                 }
                 Err(ClientError::Write(WriteError::InBatch { position, reason })) => {
                     writes.truncate(position);
-                    refused = Some((position, *reason));
+                    refused = Some(reason);
                 }
-                Err(error) => return Err(self.failed(BatchCause::Client(error))),
+                Err(error) => return Err(self.failed(BatchCause::Client(Box::new(error)))),
             }
         }
         match refused {
             None => Ok(()),
-            Some((_, reason)) => {
+            Some(reason) => {
                 let position = self.done.durable;
                 Err(self.failed(BatchCause::Refused { position, reason }))
             }

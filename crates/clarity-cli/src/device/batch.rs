@@ -117,12 +117,12 @@ fn stream(mut lines: Lines<'_>, output: Output) -> CliResult {
             let at = numbers.front().copied().unwrap_or_default();
             Err(match cause {
                 BatchCause::Refused { reason, .. } => {
-                    let error = CliError::from(clarity_client::ClientError::from(reason));
+                    let error = CliError::from(clarity_client::ClientError::from(*reason));
                     CliError::new(error.kind, format!("line {at}: {error}; {saved}"))
                 }
                 BatchCause::Source(error) => CliError::new(error.kind, format!("{error}; {saved}")),
                 BatchCause::Client(error) => {
-                    let error = CliError::from(error);
+                    let error = CliError::from(*error);
                     CliError::new(error.kind, format!("{error}; {saved}, up to line {at}"))
                 }
                 _ => CliError::unexpected(saved),
