@@ -286,6 +286,10 @@ impl Transport for HttpTransport {
                     let bytes = carry(path::PULL, encode(&pull)?).await?;
                     Ok(Response::Pull(decode(&bytes).map_err(unreadable)?))
                 }
+                Request::Fetch(fetch) => {
+                    let bytes = carry(path::FETCH, encode(&fetch)?).await?;
+                    Ok(Response::Fetch(decode(&bytes).map_err(unreadable)?))
+                }
             }
         })
     }

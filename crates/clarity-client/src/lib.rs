@@ -36,6 +36,8 @@ mod driver;
 #[cfg(not(target_arch = "wasm32"))]
 mod explain;
 #[cfg(not(target_arch = "wasm32"))]
+mod fetch;
+#[cfg(not(target_arch = "wasm32"))]
 mod handle;
 #[cfg(not(target_arch = "wasm32"))]
 mod http;
@@ -78,6 +80,8 @@ pub use driver::{SyncEnd, SyncReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use explain::SyncedBy;
 #[cfg(not(target_arch = "wasm32"))]
+pub use fetch::Fetched;
+#[cfg(not(target_arch = "wasm32"))]
 pub use handle::{OperationHandle, OperationOutcome};
 #[cfg(not(target_arch = "wasm32"))]
 pub use http::HttpTransport;
@@ -105,7 +109,7 @@ pub use clarity_engine::store::{Comparison, Query};
 pub use clarity_engine::{
     Changes, ConflictField, ConflictId, ConflictInfo, ConflictMark, FailureReason, Flow,
     HistoryCause, HistoryEntry, HistoryId, Imported, Preview, Request, Resolution, Response,
-    Status, Write, Written,
+    Status, Wanted, Write, Written,
 };
 pub use clarity_engine::{NetworkPolicy, NetworkState};
 pub use clarity_health as health;

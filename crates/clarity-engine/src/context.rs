@@ -40,6 +40,8 @@ pub(crate) struct Noted {
     pub(crate) status: bool,
     /// How often the view of an entity changed, counting one that changed twice as two.
     pub(crate) touched: i64,
+    /// Whether something is newly wanted from the server.
+    pub(crate) fetch: bool,
 }
 
 impl Noted {

@@ -12,7 +12,7 @@ use crate::schedule::{
     Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
     Suspicion,
 };
-use crate::{ageing, identity, network, poison, pull, push, settle, token};
+use crate::{ageing, fetch, identity, network, poison, pull, push, settle, token};
 
 /// Sends what can be sent now, and says when to look again.
 pub(crate) fn drive(
@@ -92,6 +92,15 @@ fn probe(
             token::renew(schedule, effects);
             return Ok(());
         }
+        if failing == Some(Direction::Fetch) {
+            if !send_fetch(context, schedule, effects)? {
+                // There is nothing left that could fail.
+                schedule.flow_again();
+                return fill(context, schedule, stamp, effects);
+            }
+            schedule.attempts.push(context.now);
+            return fill_beside_fetch(context, schedule, stamp, effects);
+        }
         let must_pull = schedule.resync || failing == Some(Direction::Pull);
         let with_pull = must_pull || schedule.probe_with_pull;
         schedule.probe_with_pull = !with_pull;
@@ -107,10 +116,28 @@ fn probe(
         schedule.attempts.push(context.now);
     }
     match failing {
-        Some(Direction::Push) => fill_with_pull(context, schedule, effects),
-        Some(Direction::Pull) => fill_with_pushes(context, schedule, stamp, effects),
+        Some(Direction::Push) => {
+            fill_with_pull(context, schedule, effects)?;
+            fill_with_fetch(context, schedule, effects)
+        }
+        Some(Direction::Pull) => {
+            fill_with_fetch(context, schedule, effects)?;
+            fill_with_pushes(context, schedule, stamp, effects)
+        }
+        Some(Direction::Fetch) => fill_beside_fetch(context, schedule, stamp, effects),
         None => Ok(()),
     }
+}
+
+/// While only fetches fail, everything else goes on.
+fn fill_beside_fetch(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    stamp: &SchemaStamp,
+    effects: &mut Vec<Effect>,
+) -> Result<(), StoreError> {
+    fill_with_pull(context, schedule, effects)?;
+    fill_with_pushes(context, schedule, stamp, effects)
 }
 
 fn fill(
@@ -125,11 +152,13 @@ fn fill(
     }
     if schedule.uploads_first {
         fill_with_pushes(context, schedule, stamp, effects)?;
-        if !schedule.push_in_flight() {
+        if !schedule.is_in_flight(Direction::Push) {
             fill_with_pull(context, schedule, effects)?;
+            fill_with_fetch(context, schedule, effects)?;
         }
     } else {
         fill_with_pull(context, schedule, effects)?;
+        fill_with_fetch(context, schedule, effects)?;
         fill_with_pushes(context, schedule, stamp, effects)?;
     }
     // A suspect group waits for a success of something else; a pull can be that.
@@ -140,7 +169,8 @@ fn fill(
 }
 
 fn wants_to_send(context: &Context<'_, '_>, schedule: &Schedule) -> Result<bool, StoreError> {
-    Ok(schedule.pull_wanted || context.tx.queue_counts()?.ready > 0)
+    let wanted = schedule.pull_wanted || schedule.fetch_wanted;
+    Ok(wanted || context.tx.queue_counts()?.ready > 0)
 }
 
 fn fill_with_pull(
@@ -149,8 +179,22 @@ fn fill_with_pull(
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
     let room = schedule.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
-    if schedule.pull_wanted && !schedule.pull_in_flight() && room {
+    if schedule.pull_wanted && !schedule.is_in_flight(Direction::Pull) && room {
         send_pull(context, schedule, effects)?;
+    }
+    Ok(())
+}
+
+fn fill_with_fetch(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    effects: &mut Vec<Effect>,
+) -> Result<(), StoreError> {
+    let room = schedule.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
+    // After a reset of the server everything is read anew, in order.
+    let may = schedule.fetch_wanted && !schedule.resync;
+    if may && !schedule.is_in_flight(Direction::Fetch) && room {
+        send_fetch(context, schedule, effects)?;
     }
     Ok(())
 }
@@ -179,6 +223,7 @@ fn send_pull(
     schedule.in_flight.push(InFlight {
         id: request,
         push: false,
+        fetch: false,
         token: schedule.token,
         suspect: None,
     });
@@ -190,6 +235,29 @@ fn send_pull(
     schedule.uploads_first = false;
     context.noted.status = true;
     Ok(())
+}
+
+/// Asks for what is wanted by name, if there is something.
+fn send_fetch(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    effects: &mut Vec<Effect>,
+) -> Result<bool, StoreError> {
+    let request = schedule.allocate();
+    let Some(built) = fetch::build(context, schedule, request)? else {
+        schedule.fetch_wanted = false;
+        return Ok(false);
+    };
+    schedule.in_flight.push(InFlight {
+        id: request,
+        push: false,
+        fetch: true,
+        token: schedule.token,
+        suspect: None,
+    });
+    effects.push(Effect::Send { request, body: Request::Fetch(built) });
+    context.noted.status = true;
+    Ok(true)
 }
 
 /// Sends one push, if there is something to push. A suspect group goes alone, and only after
@@ -212,7 +280,13 @@ fn send_push(
         if let Some(built) = push::rebuild(context, request, &suspect.carriers, stamp)? {
             let suspect = Some(suspect.suspicion);
             let token = schedule.token;
-            schedule.in_flight.push(InFlight { id: request, push: true, token, suspect });
+            schedule.in_flight.push(InFlight {
+                id: request,
+                push: true,
+                fetch: false,
+                token,
+                suspect,
+            });
             schedule.progress.begin(context.now);
             effects.push(Effect::Send { request, body: Request::Push(built) });
             return Ok(true);
@@ -220,7 +294,7 @@ fn send_push(
     }
     // While a push is on its way, the next one waits to be worth it.
     let counts = context.tx.queue_counts()?;
-    let worth = !schedule.push_in_flight()
+    let worth = !schedule.is_in_flight(Direction::Push)
         || counts.ready >= u64::try_from(limits::PUSH_OPERATIONS_MAX).unwrap_or(u64::MAX);
     if counts.ready == 0 || !worth {
         return Ok(false);
@@ -229,7 +303,13 @@ fn send_push(
         schedule.suspects.iter().flat_map(|suspect| suspect.carriers.iter().copied()).collect();
     let Some(built) = push::build(context, request, &suspects, stamp)? else { return Ok(false) };
     let token = schedule.token;
-    schedule.in_flight.push(InFlight { id: request, push: true, token, suspect: None });
+    schedule.in_flight.push(InFlight {
+        id: request,
+        push: true,
+        fetch: false,
+        token,
+        suspect: None,
+    });
     schedule.progress.begin(context.now);
     schedule.progress.sent(counts.ready + counts.in_flight);
     effects.push(Effect::Send { request, body: Request::Push(built) });
@@ -246,32 +326,47 @@ pub(crate) fn finished(
 ) -> Result<Vec<Effect>, StoreError> {
     let Some(in_flight) = schedule.take(request) else { return Ok(Vec::new()) };
     context.noted.status = true;
+    let direction = in_flight.direction();
     match result {
-        Ok(Response::PushInPart { answered, rest }) if in_flight.push => {
+        Ok(Response::PushInPart { answered, rest }) if direction == Direction::Push => {
             if names_any(context, request, &answered)? {
                 take_in(context, schedule, answered)?;
             }
             failed(context, schedule, &in_flight, &rest)
         }
         Ok(Response::Push(response))
-            if in_flight.push && !names_any(context, request, &response)? =>
+            if direction == Direction::Push && !names_any(context, request, &response)? =>
         {
             let words = "the server's answer does not say what became of the changes";
             let failure = Failure::new(FailureClass::Transient, words);
             failed(context, schedule, &in_flight, &failure)
         }
-        Ok(Response::Pull(response)) if !in_flight.push && !pull::advances(context, &response)? => {
+        Ok(Response::Pull(response))
+            if direction == Direction::Pull && !pull::advances(context, &response)? =>
+        {
             let words = "the server's answer ends where it began";
             let failure = Failure::new(FailureClass::Transient, words);
             failed(context, schedule, &in_flight, &failure)
         }
-        Ok(Response::Push(response)) if in_flight.push => {
+        Ok(Response::Fetch(response))
+            if direction == Direction::Fetch && !fetch::tells_any(context, request, &response)? =>
+        {
+            let words = "the server's answer tells nothing of what was asked for";
+            let failure = Failure::new(FailureClass::Transient, words);
+            failed(context, schedule, &in_flight, &failure)
+        }
+        Ok(Response::Push(response)) if direction == Direction::Push => {
             take_in(context, schedule, response)?;
             // What the answer did not name stays in the queue and is sent again.
             context.tx.release(request)?;
             Ok(Vec::new())
         }
-        Ok(Response::Pull(response)) if !in_flight.push => {
+        Ok(Response::Fetch(response)) if direction == Direction::Fetch => {
+            succeeded(context, schedule, Direction::Fetch)?;
+            fetch::answered(context, schedule, request, response)?;
+            Ok(Vec::new())
+        }
+        Ok(Response::Pull(response)) if direction == Direction::Pull => {
             succeeded(context, schedule, Direction::Pull)?;
             let at = response.at;
             if pull::page(context, schedule, response)? {
@@ -340,14 +435,21 @@ fn failed(
     in_flight: &InFlight,
     failure: &Failure,
 ) -> Result<Vec<Effect>, StoreError> {
-    let direction = if in_flight.push { Direction::Push } else { Direction::Pull };
+    let direction = in_flight.direction();
     let carriers = if in_flight.push { poison::carriers(context, in_flight.id)? } else { vec![] };
     context.tx.release(in_flight.id)?;
     context.tx.add_metric("requests_failed", 1)?;
-    if !in_flight.push {
-        schedule.pull_wanted = true;
+    match direction {
+        Direction::Push => {}
+        Direction::Pull => schedule.pull_wanted = true,
+        Direction::Fetch => schedule.fetch_wanted = true,
     }
-    if let (Some(suspicion), false) = (in_flight.suspect, is_about_content(failure.class)) {
+    let about_content = is_about_content(failure.class);
+    let refused = matches!(failure.class, FailureClass::TooLarge | FailureClass::BadRequest);
+    if direction == Direction::Fetch && !refused {
+        context.tx.release_wanted(Some(in_flight.id))?;
+    }
+    if let (Some(suspicion), false) = (in_flight.suspect, about_content) {
         poison::back(schedule, &carriers, suspicion);
     }
     match failure.class {
@@ -367,6 +469,13 @@ fn failed(
             poison::refused(context, schedule, &carriers, failure)?;
             // Halving finds one bad operation in a few requests. A server that refuses whatever it
             // is sent must not be asked a thousand times in a row (promise L2).
+            if schedule.refused_too_often(context.now) {
+                note_failure(context, schedule, Some(direction), failure);
+            }
+            Ok(Vec::new())
+        }
+        FailureClass::TooLarge | FailureClass::BadRequest if in_flight.fetch => {
+            fetch::refused(context, schedule, in_flight.id, failure)?;
             if schedule.refused_too_often(context.now) {
                 note_failure(context, schedule, Some(direction), failure);
             }
@@ -410,7 +519,8 @@ pub(crate) fn stopped(
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
     context.tx.release_all_in_flight()?;
-    schedule.pull_wanted |= schedule.pull_in_flight();
+    schedule.pull_wanted |= schedule.is_in_flight(Direction::Pull);
+    context.tx.release_wanted(None)?;
     schedule.in_flight.clear();
     schedule.refreshing = false;
     schedule.renewing_ahead = false;
@@ -425,7 +535,9 @@ pub(crate) fn started(
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
     stopped(context, schedule)?;
+    context.tx.forget_refused_wishes()?;
     schedule.pull_wanted = true;
+    schedule.fetch_wanted = true;
     // A wait is not made longer by time that passed while nothing ran.
     schedule.tame_clock(context.now);
     let in_suspects = |state: OperationState| state == OperationState::Ready;

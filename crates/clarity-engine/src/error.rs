@@ -87,6 +87,14 @@ pub enum WriteError {
     /// Batches do not nest, and hold only creates, updates and deletes.
     #[error("a batch holds creates, updates and deletes only")]
     NotInBatch,
+    /// As many things are wanted from the server as can be.
+    #[error(
+        "this device waits for {} entities or {} stretches of time from the server already; \
+         try again when some have come",
+        crate::WANTED_KEYS_MAX,
+        crate::WANTED_RANGES_MAX
+    )]
+    TooMuchWanted,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

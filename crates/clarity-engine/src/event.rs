@@ -5,13 +5,15 @@ use std::fmt;
 
 use clarity_model::{Counter, EntityKey, EntityType, Fields, LocalTime, ReadVersion};
 use clarity_protocol::{
-    Failure, Hint, PullRequest, PullResponse, PushRequest, PushResponse, Tokens,
+    Failure, FetchRequest, FetchResponse, Hint, PullRequest, PullResponse, PushRequest,
+    PushResponse, Tokens,
 };
 use clarity_store::RequestId;
 use serde_json::Value;
 
 use crate::conflict::{ConflictId, ConflictMark, Resolution};
 use crate::error::WriteError;
+use crate::fetch::Wanted;
 use crate::history::HistoryId;
 use crate::network::NetworkPolicy;
 
@@ -104,6 +106,8 @@ pub enum Response {
     },
     /// To a pull.
     Pull(PullResponse),
+    /// To a fetch.
+    Fetch(FetchResponse),
 }
 
 /// What a request asks.
@@ -113,6 +117,9 @@ pub enum Request {
     Push(PushRequest),
     /// For the next page of changes.
     Pull(PullRequest),
+    /// For entities and stretches of time by name. A backend that has no such thing fails it with
+    /// [`clarity_protocol::FailureClass::BadRequest`].
+    Fetch(FetchRequest),
 }
 
 /// Something to do after the transaction has been committed.
@@ -261,6 +268,12 @@ pub enum Write {
         /// What the person chose.
         resolution: Resolution,
     },
+    /// Wants things from the server, apart from what the device follows: they come as soon as there
+    /// is a way, also after a restart. It queues no operation.
+    Fetch {
+        /// What is wanted.
+        wanted: Vec<Wanted>,
+    },
 }
 
 impl fmt::Debug for Write {
@@ -279,6 +292,7 @@ impl fmt::Debug for Write {
             Self::DiscardWithDependents { operation } => ("DiscardWithDependents", Some(operation)),
             Self::Undo { .. } => ("Undo", None),
             Self::Resolve { .. } => ("Resolve", None),
+            Self::Fetch { .. } => ("Fetch", None),
         };
         match operation {
             Some(operation) => formatter.debug_tuple(name).field(operation).finish(),

@@ -26,6 +26,7 @@ mod event;
 mod explain;
 mod explain_words;
 mod failure;
+mod fetch;
 mod history;
 mod identity;
 mod ids;
@@ -64,6 +65,7 @@ pub use event::{
 };
 pub use explain::{EntityExplanation, Explanation, Why};
 pub use failure::FailureReason;
+pub use fetch::{WANTED_KEYS_MAX, WANTED_RANGES_MAX, Wanted};
 pub use history::{HISTORY_KEPT_MS, HistoryCause, HistoryEntry, HistoryId};
 pub use network::{METERED_WISH_MS, NETWORK_DEBOUNCE_MS, NetworkPolicy, NetworkState};
 pub use preview::{Preview, PreviewEntity, PreviewField, PreviewOperation};
@@ -131,6 +133,7 @@ impl Engine {
             self.step(&mut context, &mut schedule, event, &mut handled)?;
         }
         if role == Role::Drain {
+            schedule.fetch_wanted |= context.noted.fetch;
             handled.effects.extend(drive::drive(&mut context, &mut schedule, &self.stamp)?);
             if schedule.is_in_trouble() && !before.is_in_trouble() {
                 context.tx.add_metric("syncs_failed", 1)?;
@@ -175,11 +178,17 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let now = context.now;
         match event {
-            Event::Write(write) => match write::apply(context, write) {
-                // A full disk or a failing one is the transaction's end, not this write's.
-                Err(WriteError::Store(error)) => return Err(error.into()),
-                result => handled.written.push(result),
-            },
+            Event::Write(write) => {
+                if matches!(write, Write::Fetch { .. }) {
+                    // Somebody waits for it.
+                    schedule.hurry(now);
+                }
+                match write::apply(context, write) {
+                    // A full disk or a failing one is the transaction's end, not this write's.
+                    Err(WriteError::Store(error)) => return Err(error.into()),
+                    result => handled.written.push(result),
+                }
+            }
             Event::RequestFinished { request, result } => {
                 handled.effects.extend(drive::finished(context, schedule, request, result)?);
             }
@@ -229,7 +238,9 @@ impl Engine {
             Event::Travelled { sent, received } => {
                 progress::travelled(context, schedule, sent, received)?;
             }
-            Event::StoreChanged | Event::Timer => {}
+            // Another process may have wished for something.
+            Event::StoreChanged => schedule.fetch_wanted = true,
+            Event::Timer => {}
         }
         Ok(())
     }

@@ -162,7 +162,8 @@ fn insert_new(
     Ok(Some(Row { fields: Some(std::mem::take(&mut stored.fields)), ..row }))
 }
 
-fn one_row(
+/// Takes in a row; with `first`, one that is most likely new.
+pub(crate) fn one_row(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     row: Row,

@@ -158,6 +158,8 @@ pub struct PauseInfo {
 pub(crate) struct InFlight {
     pub(crate) id: RequestId,
     pub(crate) push: bool,
+    #[serde(default)]
+    pub(crate) fetch: bool,
     /// Which access token it went with: a refusal of an older one says nothing of the newest.
     pub(crate) token: u64,
     /// How often the suspect group that it tests has failed already.
@@ -169,6 +171,17 @@ pub(crate) struct InFlight {
 pub(crate) enum Direction {
     Push,
     Pull,
+    Fetch,
+}
+
+impl InFlight {
+    pub(crate) fn direction(&self) -> Direction {
+        match (self.push, self.fetch) {
+            (true, _) => Direction::Push,
+            (false, true) => Direction::Fetch,
+            (false, false) => Direction::Pull,
+        }
+    }
 }
 
 /// How much speaks against a group of operations.
@@ -221,6 +234,10 @@ pub(crate) struct Schedule {
     /// How often the token was renewed on demand since the last success.
     pub(crate) refusals: u32,
     pub(crate) pull_wanted: bool,
+    /// Whether there may be something that is wanted by name and not on its way.
+    pub(crate) fetch_wanted: bool,
+    /// How many entities a fetch asks for at most, after one was refused.
+    pub(crate) fetch_keys_max: Option<usize>,
     pub(crate) next_pull: Option<LocalTime>,
     pub(crate) resync: bool,
     /// Whether rows are asked for in full, also those that this device was told when it pushed.
@@ -246,12 +263,8 @@ impl Schedule {
         RequestId(self.next_request)
     }
 
-    pub(crate) fn pull_in_flight(&self) -> bool {
-        self.in_flight.iter().any(|request| !request.push)
-    }
-
-    pub(crate) fn push_in_flight(&self) -> bool {
-        self.in_flight.iter().any(|request| request.push)
+    pub(crate) fn is_in_flight(&self, direction: Direction) -> bool {
+        self.in_flight.iter().any(|request| request.direction() == direction)
     }
 
     pub(crate) fn take(&mut self, id: RequestId) -> Option<InFlight> {
@@ -320,11 +333,17 @@ impl Schedule {
 
     /// Whether an attempt must wait for the end of what is on its way.
     pub(crate) fn is_probing(&self) -> bool {
-        if self.other_works && self.failing == Some(Direction::Pull) {
-            // Pushes flow without a gap; a pull goes beside them.
-            self.pull_in_flight() || self.in_flight.len() >= REQUESTS_IN_FLIGHT_MAX
-        } else {
-            !self.in_flight.is_empty()
+        let full = self.in_flight.len() >= REQUESTS_IN_FLIGHT_MAX;
+        match self.failing.filter(|_| self.other_works) {
+            // Pushes flow without a gap, and so do fetches; the one that fails goes beside them.
+            Some(failing @ (Direction::Pull | Direction::Fetch)) => {
+                self.is_in_flight(failing) || full
+            }
+            Some(Direction::Push) => {
+                let fetch = Direction::Fetch;
+                self.in_flight.iter().any(|request| request.direction() != fetch) || full
+            }
+            None => !self.in_flight.is_empty(),
         }
     }
 

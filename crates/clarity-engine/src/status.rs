@@ -80,6 +80,9 @@ pub struct Status {
     pub set_aside: u64,
     /// Open conflicts.
     pub conflicts: u64,
+    /// Entities and stretches of time that are wanted from the server and have not come.
+    #[serde(default)]
+    pub wanted: u64,
     /// Why nothing moves.
     pub stalled: Option<Stalled>,
     /// Whether nothing is on its way and nothing could be sent or read now. Conflicts, failed
@@ -107,6 +110,7 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
     let counts = tx.queue_counts()?;
     let conflicts = tx.count_conflicts()?;
     let waiting = counts.ready + counts.blocked + counts.in_flight + counts.set_aside;
+    let (keys, ranges) = tx.count_wanted()?;
     let catching_up = tx.cursor_parts()?.iter().any(|part| !part.caught_up);
     let stalled = stalled(schedule);
     let unsent = waiting + counts.conflicted + counts.failed;
@@ -118,10 +122,12 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
         failed: counts.failed,
         set_aside: counts.set_aside,
         conflicts,
+        wanted: keys + ranges,
         stalled,
         idle: counts.ready + counts.in_flight == 0
             && schedule.in_flight.is_empty()
             && !schedule.pull_wanted
+            && !schedule.fetch_wanted
             && !schedule.refreshing,
         catching_up,
         progress: schedule.progress,
@@ -142,7 +148,12 @@ fn flow(schedule: &Schedule, stalled: Option<&Stalled>, unsent: u64, catching_up
         Flow::Offline
     } else if !schedule.in_flight.is_empty() {
         Flow::Syncing
-    } else if unsent > 0 || catching_up || schedule.pull_wanted || schedule.last_pull.is_none() {
+    } else if unsent > 0
+        || catching_up
+        || schedule.pull_wanted
+        || schedule.fetch_wanted
+        || schedule.last_pull.is_none()
+    {
         Flow::Pending
     } else {
         Flow::Synced

@@ -66,3 +66,4 @@ pub use report::{
 };
 pub use sample::{Batch, Deletion, ExternalRef, Sample};
 pub use source::HealthSource;
+pub use time::instant_ms;

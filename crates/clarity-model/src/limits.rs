@@ -16,6 +16,12 @@ pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const PAGE_ROWS_MAX: usize = 5_000;
 /// Most bytes of rows in one pull page; a single larger row travels alone.
 pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most entities that one fetch names.
+pub const FETCH_KEYS_MAX: usize = 1_000;
+/// Most stretches of time that one fetch names.
+pub const FETCH_RANGES_MAX: usize = 100;
+/// Largest fetch request: the most keys of the longest form, and the most ranges.
+pub const FETCH_REQUEST_BYTES_MAX: usize = 512 * 1024;
 /// Largest response body that a device decompresses: the largest page plus envelope.
 pub const RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Deepest nesting of JSON arrays and objects inside a field.

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::entity::Fields;
 use crate::ids::EntityType;
 
 /// Who wins when both sides changed a field.
@@ -199,6 +200,14 @@ impl TypeSchema {
             (Policy::Merge, Some(rule)) => Rule::Merge(rule),
             (Policy::Merge, None) | (Policy::Manual, _) => Rule::Manual,
         }
+    }
+
+    /// The record's own time by the type's window, in milliseconds since 1970 UTC; none when the
+    /// type declares no window or the record holds no whole number there.
+    #[must_use]
+    pub fn time_ms(&self, fields: &Fields) -> Option<i64> {
+        let window = self.window.as_ref()?;
+        fields.get(&window.time_ms).and_then(serde_json::Value::as_i64)
     }
 }
 

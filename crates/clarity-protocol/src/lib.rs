@@ -9,6 +9,7 @@
 mod account;
 mod classify;
 mod codec;
+mod fetch;
 mod hint;
 mod problem;
 mod pull;
@@ -17,6 +18,7 @@ mod push;
 pub use account::{Device, DeviceList, LoginRequest, RefreshRequest, SignUpRequest, Tokens};
 pub use classify::{Answer, Failure, FailureClass, classify, retry_after_ms};
 pub use codec::{DecodeError, decode, decode_operation, hash_operation};
+pub use fetch::{FetchPosition, FetchRange, FetchRequest, FetchResponse};
 pub use hint::{Hint, HintEntity, HintKind};
 pub use problem::{Problem, ProblemCode};
 pub use pull::{Cursor, PullRequest, PullResponse, Row, Scope, SettledOperation};
@@ -41,6 +43,8 @@ pub mod path {
     pub const PUSH: &str = "/v1/push";
     /// `POST` [`crate::PullRequest`], answers [`crate::PullResponse`].
     pub const PULL: &str = "/v1/pull";
+    /// `POST` [`crate::FetchRequest`], answers [`crate::FetchResponse`].
+    pub const FETCH: &str = "/v1/fetch";
     /// `GET`, a stream of server-sent events, each a [`crate::Hint`].
     pub const EVENTS: &str = "/v1/events";
     /// `POST` [`crate::SignUpRequest`], answers [`crate::Tokens`].

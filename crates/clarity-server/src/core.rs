@@ -7,12 +7,17 @@ use clarity_model::{
     Counter, EntityId, EntityKey, EntityType, Epoch, Fields, Incarnation, Outcome, Schema, Seq,
     ServerTime, Version, limits,
 };
-use clarity_protocol::{PullRequest, PullResponse, PushRequest, PushResponse};
+use clarity_protocol::{
+    FetchPosition, FetchRequest, FetchResponse, PullRequest, PullResponse, PushRequest,
+    PushResponse,
+};
 
 use crate::apply::{Context, apply};
 use crate::environment::{Environment, random};
 use crate::error::RequestError;
-use crate::pull::{JsonRows, RowSink, TypedRows, cursor_at, read_page, start};
+use crate::pull::{
+    Fetched, JsonRows, RowSink, TypedRows, check_fetch, cursor_at, read_fetched, read_page, start,
+};
 use crate::storage::sqlite::{SqliteOptions, SqliteStorage};
 use crate::storage::{AccountId, AccountSnapshot, DeviceId, ScannedEntity, Storage, StorageError};
 
@@ -88,6 +93,7 @@ impl Core {
         environment: Arc<dyn Environment>,
     ) -> Result<Self, StorageError> {
         let storage = SqliteStorage::open(options, &*environment)?;
+        storage.settle_windows(&schema)?;
         Ok(Self { storage, schema, environment, keep_receipts: false })
     }
 
@@ -199,14 +205,56 @@ impl<S: Storage> Core<S> {
         request: &PullRequest,
     ) -> Result<Vec<u8>, RequestError> {
         let (response, rows) = self.page(account, request, JsonRows::default())?;
-        let unwritable = |_| StorageError::Value("an answer");
-        let mut json = Vec::new();
-        json.extend_from_slice(b"{\"rows\":[");
-        json.append(&mut rows.into_json());
-        json.extend_from_slice(b"],");
-        let rest = serde_json::to_vec(&Rest::of(&response)).map_err(unwritable)?;
-        json.extend_from_slice(&rest[1..]);
-        Ok(json)
+        Ok(rows.into_answer(&Rest::of(&response))?)
+    }
+
+    /// Reads what a device asks for by name, apart from its cursor.
+    ///
+    /// # Errors
+    /// When the request is over a limit, belongs to another life of the database, or cannot be
+    /// carried out.
+    pub fn fetch(
+        &self,
+        account: AccountId,
+        request: &FetchRequest,
+    ) -> Result<FetchResponse, RequestError> {
+        let (mut response, rows) = self.fetched(account, request, TypedRows::default())?;
+        response.rows = rows.rows;
+        Ok(response)
+    }
+
+    /// Reads what a device asks for by name, as the JSON of a [`FetchResponse`], without building
+    /// its rows.
+    ///
+    /// # Errors
+    /// As for [`Core::fetch`].
+    pub fn fetch_json(
+        &self,
+        account: AccountId,
+        request: &FetchRequest,
+    ) -> Result<Vec<u8>, RequestError> {
+        let (response, rows) = self.fetched(account, request, JsonRows::default())?;
+        Ok(rows.into_answer(&FetchRest::of(&response))?)
+    }
+
+    fn fetched<R: RowSink>(
+        &self,
+        account: AccountId,
+        request: &FetchRequest,
+        mut rows: R,
+    ) -> Result<(FetchResponse, R), RequestError> {
+        let epoch = self.epoch();
+        check_fetch(epoch, request)?;
+        let at = self.environment.now();
+        self.storage.read(account, |snapshot| {
+            let head = snapshot.head()?;
+            let Fetched { unknown, ranges_done, after } =
+                read_fetched(snapshot, request, &mut rows)?;
+            let rows_told = Vec::new();
+            let response =
+                FetchResponse { epoch, at, head, rows: rows_told, unknown, ranges_done, after };
+            Ok((response, rows))
+        })
     }
 
     fn page<R: RowSink>(
@@ -293,6 +341,32 @@ impl<'a> Rest<'a> {
             head: response.head,
             more: response.more,
             durable_through: response.durable_through,
+        }
+    }
+}
+
+/// A fetch answer but its rows.
+#[derive(serde::Serialize)]
+struct FetchRest<'a> {
+    epoch: Epoch,
+    at: ServerTime,
+    head: Seq,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unknown: &'a [EntityKey],
+    ranges_done: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<FetchPosition>,
+}
+
+impl<'a> FetchRest<'a> {
+    fn of(response: &'a FetchResponse) -> Self {
+        Self {
+            epoch: response.epoch,
+            at: response.at,
+            head: response.head,
+            unknown: &response.unknown,
+            ranges_done: response.ranges_done,
+            after: response.after,
         }
     }
 }

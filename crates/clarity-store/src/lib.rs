@@ -37,6 +37,7 @@ mod store;
 mod synchronise;
 mod transaction;
 mod value;
+mod wanted;
 
 pub use confirmed::ConfirmedEntity;
 pub use counts::QueueCounts;
@@ -53,3 +54,4 @@ pub use query::{Comparison, Position, Query, QueryPage};
 pub use rollup::DayRollup;
 pub use store::{Reader, Store, StoreSize};
 pub use transaction::StoreTransaction;
+pub use wanted::{WantedRange, WishState};

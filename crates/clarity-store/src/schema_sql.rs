@@ -151,6 +151,18 @@ const VERSION_1: &str = concat!(
 /// `history`: one more column.
 /// - `undone_by`: the operation that brought the value back; NULL when none did
 /// - `expires_at` is for showing: what is old is found by the server's time (`ageing` in `state`)
+///
+/// `wanted_key`: entities to fetch.
+/// - `number`: the order in which they were wanted; `type`, `id`: the key
+/// - `request`: the request that asks for it; NULL while it waits
+/// - `refused`: why the server will not give it, in words; NULL for one that waits
+///
+/// `wanted_range`: stretches of time to fetch.
+/// - `number`: its number; `type`: of which type
+/// - `from_ms`, `to_ms`: the first time in it and the first after it; NULL for without end
+/// - `rank`: what is smaller goes first; `rows`: how many rows of it have come
+/// - `after`: where the last answer broke off, JSON of the engine; NULL at the beginning
+/// - `request`, `refused`: as in `wanted_key`
 const VERSION_2: &str = concat!(
     include_str!("sql/version_2_storage.sql"),
     include_str!("sql/version_2_scopes.sql"),

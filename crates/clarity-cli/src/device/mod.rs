@@ -6,6 +6,7 @@ mod conflicts;
 mod doctor;
 mod entities;
 mod export;
+mod fetch;
 mod follow;
 mod history;
 mod import;
@@ -61,6 +62,8 @@ enum DeviceCommand {
     Rollup(rollup::RollupArguments),
     /// Send what waits and read what is new, then end
     Sync(sync::SyncArguments),
+    /// Get entities or records of a time from the server now, whatever the device follows
+    Fetch(fetch::FetchArguments),
     /// Stay in sync until Ctrl-C and show what changes
     Watch,
     /// Show where the sync stands
@@ -112,6 +115,7 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::List(arguments) => entities::list(&place, &arguments, output),
         DeviceCommand::Rollup(arguments) => rollup::rollup(&place, &arguments, output),
         DeviceCommand::Sync(arguments) => sync::sync(&place, &arguments, output),
+        DeviceCommand::Fetch(arguments) => fetch::fetch(&place, &arguments, output),
         DeviceCommand::Watch => sync::watch(&place, output),
         DeviceCommand::Status => queue::status(&place, output),
         DeviceCommand::Queue(arguments) => queue::queue(&place, &arguments, output),

@@ -93,7 +93,8 @@ fn finish(
     Ok(if arguments.strict && attention { ExitKind::Attention } else { ExitKind::Done })
 }
 
-fn kind_of(stalled: &Stalled) -> ExitKind {
+/// How a program ends that the sync has stalled.
+pub(crate) fn kind_of(stalled: &Stalled) -> ExitKind {
     match stalled.why {
         Pause::AuthRequired | Pause::AccessRemoved => ExitKind::SignIn,
         Pause::UserPaused | Pause::Metered | Pause::UpgradeRequired => ExitKind::State,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clarity_client::engine::protocol::{
-    Cursor, OperationAnswer, PullResponse, PushResponse, Row, WireEntity, WireOperation,
+    Cursor, FetchRange, FetchRequest, FetchResponse, OperationAnswer, PullResponse, PushResponse,
+    Row, WireEntity, WireOperation,
 };
 use clarity_client::model::{
     Check, Counter, Effect, EntityKey, Epoch, Fields, Incarnation, Kind, Outcome, Schema, Seq,
@@ -122,6 +123,24 @@ impl State {
         PullResponse { epoch: EPOCH, at, rows, cursor, head, more: false, durable_through: head }
     }
 
+    /// Entities by their keys, and all of a type: this backend knows no record's own time.
+    fn fetch(&self, fetch: &FetchRequest) -> FetchResponse {
+        let is_wanted = |row: &&Row| {
+            let of_type = |range: &FetchRange| range.entity_type == row.key.entity_type;
+            fetch.keys.contains(&row.key) || fetch.ranges.iter().any(of_type)
+        };
+        let is_unknown = |key: &&EntityKey| !self.entities.contains_key(*key);
+        FetchResponse {
+            epoch: EPOCH,
+            at: ServerTime(0),
+            head: Seq(self.head),
+            rows: self.entities.values().filter(is_wanted).cloned().collect(),
+            unknown: fetch.keys.iter().filter(is_unknown).cloned().collect(),
+            ranges_done: fetch.ranges.len(),
+            after: None,
+        }
+    }
+
     fn answer(&mut self, request: Request) -> Result<Response, Failure> {
         if self.offline {
             return Err(Failure::new(FailureClass::Offline, "there is no network"));
@@ -139,6 +158,7 @@ impl State {
                 Ok(Response::Push(PushResponse { epoch: EPOCH, at: ServerTime(0), answers }))
             }
             Request::Pull(pull) => Ok(Response::Pull(self.pull(pull.cursor))),
+            Request::Fetch(fetch) => Ok(Response::Fetch(self.fetch(&fetch))),
         }
     }
 }

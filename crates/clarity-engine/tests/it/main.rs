@@ -12,6 +12,7 @@ mod backoff;
 mod coalescing;
 mod conflicts;
 mod explain;
+mod fetching;
 mod freezing;
 mod given_ids;
 mod given_ids_laws;

@@ -355,6 +355,45 @@ fn problems() {
     assert_eq!(later, Unknown);
 }
 
+// A fetch with all its parts, and the smallest one.
+#[test]
+fn fetch() {
+    let range = FetchRange {
+        entity_type: EntityType::new("HealthMetric").expect("a type"),
+        from_ms: Some(-5),
+        to_ms: Some(9),
+        after: Some(FetchPosition { time_ms: Some(7), seq: Seq(3) }),
+    };
+    let request = FetchRequest {
+        incarnation: Incarnation(0xabc),
+        epoch: Some(Epoch(1)),
+        settled_below: Counter(5),
+        keys: vec![EntityKey::new("Note", "018f-1").expect("a key")],
+        ranges: vec![range.clone()],
+        rows_max: Some(100),
+    };
+    insta::assert_snapshot!(reads_back(&request), @"");
+    let open = FetchRange { from_ms: None, to_ms: None, after: None, ..range };
+    let smallest = FetchRequest {
+        epoch: None,
+        keys: Vec::new(),
+        ranges: vec![open],
+        rows_max: None,
+        ..request.clone()
+    };
+    insta::assert_snapshot!(reads_back(&smallest), @"");
+    let response = FetchResponse {
+        epoch: Epoch(1),
+        at: ServerTime(2),
+        head: Seq(50),
+        rows: pull_response().rows,
+        unknown: request.keys,
+        ranges_done: 0,
+        after: Some(FetchPosition { time_ms: None, seq: Seq(3) }),
+    };
+    insta::assert_snapshot!(reads_back(&response), @"");
+}
+
 // The words that stand outside of bodies.
 #[test]
 fn headers_and_paths() {
@@ -363,6 +402,7 @@ fn headers_and_paths() {
         CONTENT_TYPE,
         path::PUSH,
         path::PULL,
+        path::FETCH,
         path::EVENTS,
         path::ACCOUNTS,
         path::LOGIN,
@@ -370,5 +410,5 @@ fn headers_and_paths() {
         path::DEVICES,
         path::HEALTH,
     ];
-    insta::assert_snapshot!(format!("{PROTOCOL_VERSION} {}", words.join(" ")), @"1 clarity-protocol application/json /v1/push /v1/pull /v1/events /v1/accounts /v1/login /v1/refresh /v1/devices /v1/health");
+    insta::assert_snapshot!(format!("{PROTOCOL_VERSION} {}", words.join(" ")), @"1 clarity-protocol application/json /v1/push /v1/pull /v1/fetch /v1/events /v1/accounts /v1/login /v1/refresh /v1/devices /v1/health");
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clarity_model::{
-    Counter, EntityKey, EntityType, OperationId, Seq, ServerTime, Version, limits,
+    Counter, EntityKey, EntityType, OperationId, Seq, ServerTime, TypeSchema, Version, limits,
 };
 use clarity_protocol::WireEntity;
 
@@ -75,6 +75,7 @@ impl Plan {
     /// Plans a new state: one version and one position for each accepted change.
     pub(super) fn change(
         &mut self,
+        schema: &TypeSchema,
         key: EntityKey,
         current: Option<StoredEntity>,
         change: Change,
@@ -84,7 +85,12 @@ impl Plan {
         self.head = self.head.next();
         let replaces = match self.entities.get(&key) {
             Some(planned) => planned.replaces,
-            None => current.map(|entity| entity.seq),
+            None => current.as_ref().map(|entity| entity.seq),
+        };
+        // A deletion happens where the record was, so that those who follow that time hear of it.
+        let time_ms = match change.deleted {
+            true => current.and_then(|entity| entity.time_ms),
+            false => schema.time_ms(&change.fields),
         };
         let entity = StoredEntity {
             version,
@@ -96,6 +102,7 @@ impl Plan {
             updated_at: made_by.1,
             last_change: made_by.0,
             batch_seq: self.batch_seq,
+            time_ms,
         };
         let planned = self.entities.entry(key).insert_entry(Planned { entity, replaces });
         &planned.into_mut().entity

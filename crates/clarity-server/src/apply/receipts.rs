@@ -178,7 +178,7 @@ impl<T: AccountTransaction> Session<'_, T> {
         let entity = match (change, version) {
             (Some(change), Some(version)) => {
                 let made_by = (self.name(id), self.context.now);
-                let entity = plan.change(key, current, change, version, made_by);
+                let entity = plan.change(schema, key, current, change, version, made_by);
                 tell.then(|| wire(entity))
             }
             _ if tell => current.as_ref().map(wire),

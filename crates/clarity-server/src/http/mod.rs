@@ -90,6 +90,7 @@ pub(crate) fn router(app: &Arc<App>, origins: &[HeaderValue], app_dir: Option<&P
     let spoken = Router::new()
         .route(path::PUSH, post(sync::push))
         .route(path::PULL, post(sync::pull))
+        .route(path::FETCH, post(sync::fetch))
         .route(path::EVENTS, get(events::events))
         .route(path::ACCOUNTS, post(account::sign_up))
         .route(path::LOGIN, post(account::login))

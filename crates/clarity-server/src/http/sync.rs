@@ -1,4 +1,4 @@
-//! `POST /v1/push` and `POST /v1/pull`.
+//! `POST /v1/push`, `POST /v1/pull` and `POST /v1/fetch`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use clarity_model::limits;
-use clarity_protocol::{PullRequest, PushRequest};
+use clarity_protocol::{FetchRequest, PullRequest, PushRequest};
 
 use super::answer::{Encoding, Refusal, json, json_bytes};
 use super::body::receive;
@@ -47,6 +47,23 @@ pub(super) async fn pull(
         let request: PullRequest = received.message()?;
         let page = app.core.pull_json(who.account, who.device, &request)?;
         Ok(json_bytes(page, encoding))
+    })
+    .await
+}
+
+/// Reads what a device asks for by name.
+pub(super) async fn fetch(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let who = identify(&app, &headers).await?;
+    let received = receive(&headers, body, limits::FETCH_REQUEST_BYTES_MAX).await?;
+    let encoding = Encoding::accepted(&headers);
+    app.blocking(move |app| {
+        let request: FetchRequest = received.message()?;
+        let answer = app.core.fetch_json(who.account, &request)?;
+        Ok(json_bytes(answer, encoding))
     })
     .await
 }

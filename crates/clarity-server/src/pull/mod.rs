@@ -5,19 +5,22 @@
 //!
 //! *Architecture Invariant:* nothing here knows of HTTP or SQL.
 
+mod fetch;
 mod page;
 mod rows;
 
 use std::collections::BTreeMap;
 
-use clarity_model::{Check, EntityType, Incarnation, Seq, Version};
+use clarity_model::{Check, Counter, EntityType, Incarnation, Seq, Version};
 use clarity_protocol::{Cursor, PullRequest, SettledOperation};
 
 use crate::check::check_of;
 use crate::error::RequestError;
-use crate::storage::{AccountId, AccountSnapshot, Identity, StorageError};
+use crate::storage::{AccountId, AccountSnapshot, Identity, ScannedEntity, StorageError};
 
+pub(crate) use fetch::{Fetched, check_fetch, read_fetched};
 pub(crate) use page::read_page;
+use rows::PageRow;
 pub(crate) use rows::{JsonRows, RowSink, TypedRows};
 
 /// Checks a request before anything is read: where it starts.
@@ -70,16 +73,30 @@ impl Unsettled {
     pub(crate) fn load<S: AccountSnapshot>(
         snapshot: &mut S,
         incarnation: Incarnation,
-        request: &PullRequest,
+        settled_below: Counter,
     ) -> Result<Self, StorageError> {
         let mut unsettled = Self::default();
-        for receipt in snapshot.unsettled_receipts(incarnation, request.settled_below)? {
+        for receipt in snapshot.unsettled_receipts(incarnation, settled_below)? {
             let operation = SettledOperation { id: receipt.id, outcome: receipt.outcome };
             let of_type = unsettled.by_key.entry(receipt.key.entity_type).or_default();
             let of_entity = of_type.entry(receipt.key.id.as_str().to_owned()).or_default();
             of_entity.push((operation, receipt.version));
         }
         Ok(unsettled)
+    }
+
+    /// The row of an entity; a short one tells only its version.
+    fn row<'e>(&self, entity: &ScannedEntity<'e>, is_short: bool) -> PageRow<'e> {
+        PageRow {
+            entity_type: entity.entity_type,
+            id: entity.id,
+            version: entity.version,
+            seq: entity.seq,
+            updated_at: entity.updated_at,
+            fields: if entity.deleted || is_short { None } else { entity.fields },
+            deleted: entity.deleted && !is_short,
+            operations: self.contained(entity.entity_type, entity.id, entity.version),
+        }
     }
 
     /// The operations that a version of an entity contains.

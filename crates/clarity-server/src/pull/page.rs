@@ -6,7 +6,7 @@ use clarity_model::{Seq, limits};
 use clarity_protocol::PullRequest;
 
 use super::Unsettled;
-use super::rows::{PageRow, RowSink};
+use super::rows::RowSink;
 use crate::storage::{AccountSnapshot, ScannedEntity, StorageError};
 
 /// Entities that one request looks at, at most, when its scope leaves most of them out.
@@ -29,7 +29,7 @@ pub(crate) fn read_page<S: AccountSnapshot, R: RowSink>(
     head: Seq,
     rows: &mut R,
 ) -> Result<Page, StorageError> {
-    let unsettled = Unsettled::load(snapshot, request.incarnation, request)?;
+    let unsettled = Unsettled::load(snapshot, request.incarnation, request.settled_below)?;
     let rows_max = request.rows_max.unwrap_or(limits::PAGE_ROWS_MAX);
     let mut builder = Builder {
         request,
@@ -74,7 +74,7 @@ impl<R: RowSink> Builder<'_, R> {
         }
         self.scanned += 1;
         if self.is_in_scope(&entity) {
-            let row = self.row(&entity);
+            let row = self.unsettled.row(&entity, self.was_told(&entity));
             if self.rows.is_full(self.rows_max, limits::PAGE_BYTES_MAX, &row) {
                 match self.batch.as_ref().map(|batch| batch.rows_before) {
                     // A batch that fills a page from its beginning may exceed it.
@@ -118,18 +118,9 @@ impl<R: RowSink> Builder<'_, R> {
         types.is_empty() || types.iter().any(|wanted| wanted.as_str() == entity.entity_type)
     }
 
-    fn row<'e>(&self, entity: &ScannedEntity<'e>) -> PageRow<'e> {
+    /// Whether the asking device made the newest change and has its answer.
+    fn was_told(&self, entity: &ScannedEntity<'_>) -> bool {
         let made_by_asker = entity.last_change.incarnation == self.request.incarnation;
-        let was_told = made_by_asker && entity.last_change.counter < self.request.settled_below;
-        PageRow {
-            entity_type: entity.entity_type,
-            id: entity.id,
-            version: entity.version,
-            seq: entity.seq,
-            updated_at: entity.updated_at,
-            fields: if entity.deleted || was_told { None } else { entity.fields },
-            deleted: entity.deleted && !was_told,
-            operations: self.unsettled.contained(entity.entity_type, entity.id, entity.version),
-        }
+        made_by_asker && entity.last_change.counter < self.request.settled_below
     }
 }

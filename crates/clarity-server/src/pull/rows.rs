@@ -2,6 +2,7 @@
 
 use clarity_model::{EntityId, EntityKey, EntityType, Seq, ServerTime, Version};
 use clarity_protocol::{Row, SettledOperation};
+use serde::Serialize;
 
 use crate::storage::StorageError;
 
@@ -97,9 +98,15 @@ pub(crate) struct JsonRows {
 }
 
 impl JsonRows {
-    /// The elements, with commas between them and without the brackets.
-    pub(crate) fn into_json(self) -> Vec<u8> {
-        self.json
+    /// The JSON of an answer that has these rows and the members of `rest`, which has some.
+    pub(crate) fn into_answer<T: Serialize>(self, rest: &T) -> Result<Vec<u8>, StorageError> {
+        let rest = serde_json::to_vec(rest).map_err(|_| StorageError::Value("an answer"))?;
+        let mut json = Vec::with_capacity(self.json.len() + rest.len() + 16);
+        json.extend_from_slice(b"{\"rows\":[");
+        json.extend_from_slice(&self.json);
+        json.extend_from_slice(b"],");
+        json.extend_from_slice(&rest[1..]);
+        Ok(json)
     }
 
     fn number(&mut self, name: &[u8], number: i128) {

@@ -11,8 +11,10 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use clarity_model::{
-    Counter, EntityKey, Epoch, Fields, Incarnation, OperationId, Outcome, Seq, ServerTime, Version,
+    Counter, EntityKey, EntityType, Epoch, Fields, Incarnation, OperationId, Outcome, Seq,
+    ServerTime, Version,
 };
+use clarity_protocol::FetchPosition;
 
 use crate::environment::EntropyError;
 
@@ -101,6 +103,9 @@ pub struct StoredEntity {
     pub last_change: OperationId,
     /// The first position of the atomic batch that made its newest change.
     pub batch_seq: Option<Seq>,
+    /// The record's own time, by which windows are measured, in milliseconds since 1970 UTC; the
+    /// last one of a deleted record.
+    pub time_ms: Option<i64>,
 }
 
 impl StoredEntity {
@@ -224,6 +229,8 @@ pub struct ScannedEntity<'a> {
     pub last_change: OperationId,
     /// See [`StoredEntity::batch_seq`].
     pub batch_seq: Option<Seq>,
+    /// See [`StoredEntity::time_ms`].
+    pub time_ms: Option<i64>,
 }
 
 /// What a scan does with each entity, and whether it wants another.
@@ -245,6 +252,16 @@ pub struct UnsettledReceipt {
     pub version: Version,
     /// The entity.
     pub key: EntityKey,
+}
+
+/// A stretch of the records' own time, in milliseconds since 1970 UTC. Records without one belong
+/// to every stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeRange {
+    /// The first time in it; none for from the beginning.
+    pub from_ms: Option<i64>,
+    /// The first time after it; none for without end.
+    pub to_ms: Option<i64>,
 }
 
 /// One consistent view of one account.
@@ -278,6 +295,24 @@ pub trait AccountSnapshot {
     /// # Errors
     /// When the storage or the visitor fails.
     fn scan(&mut self, after: Seq, visit: &mut ScanVisitor<'_>) -> Result<(), StorageError>;
+    /// Shows one entity, deleted or not, if there is one.
+    ///
+    /// # Errors
+    /// When the storage or the visitor fails.
+    fn show(&mut self, key: &EntityKey, visit: &mut ScanVisitor<'_>) -> Result<(), StorageError>;
+    /// Shows the entities of a type in a stretch of time, the newest first: by their own time and,
+    /// where that is equal, by their newest change; then those without a time, by their newest
+    /// change. What it costs follows how many it shows.
+    ///
+    /// # Errors
+    /// When the storage or the visitor fails.
+    fn scan_newest(
+        &mut self,
+        entity_type: &EntityType,
+        range: TimeRange,
+        after: Option<FetchPosition>,
+        visit: &mut ScanVisitor<'_>,
+    ) -> Result<(), StorageError>;
     /// Shows every receipt, by store and counter.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 mod apply;
 mod batches;
 mod convergence;
+mod fetch;
 mod files;
 mod http;
 mod protocol_doc;

@@ -9,8 +9,8 @@ use clarity_model::{
     Version,
 };
 use clarity_protocol::{
-    OperationAnswer, PullRequest, PullResponse, PushRequest, PushResponse, SchemaStamp, Scope,
-    WireOperation,
+    FetchRequest, FetchResponse, OperationAnswer, PullRequest, PullResponse, PushRequest,
+    PushResponse, SchemaStamp, Scope, WireOperation,
 };
 use clarity_server::{
     AccountId, Core, DeviceId, DumpedEntity, EntropyError, Environment, RequestError, SqliteOptions,
@@ -55,7 +55,12 @@ impl Environment for TestEnvironment {
 pub(crate) const SCHEMA: &str = r#"{
   "format": 1, "name": "test", "version": 1,
   "types": {
-    "Sample": { "policy": "server_wins", "edit_against_delete": "delete_wins" },
+    "Sample": {
+      "policy": "server_wins",
+      "edit_against_delete": "delete_wins",
+      "fields": { "at_ms": { "column": "integer" } },
+      "window": { "time_ms": "at_ms" }
+    },
     "Preference": { "policy": "client_wins", "edit_against_delete": "edit_wins" },
     "Note": {
       "policy": "merge",
@@ -105,6 +110,15 @@ impl Server {
         // The bytes that travel say the same as the values, whatever the test asks.
         let json = self.core.pull_json(self.account, DeviceId(1), request)?;
         let mut parsed: PullResponse = serde_json::from_slice(&json).unwrap();
+        parsed.at = typed.at;
+        assert_eq!(parsed, typed);
+        Ok(typed)
+    }
+
+    pub(crate) fn fetch(&self, request: &FetchRequest) -> Result<FetchResponse, RequestError> {
+        let typed = self.core.fetch(self.account, request)?;
+        let json = self.core.fetch_json(self.account, request)?;
+        let mut parsed: FetchResponse = serde_json::from_slice(&json).unwrap();
         parsed.at = typed.at;
         assert_eq!(parsed, typed);
         Ok(typed)

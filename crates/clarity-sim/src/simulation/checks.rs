@@ -50,6 +50,10 @@ pub(crate) fn note_named(model: &mut Model, events: &[Event]) {
                 let settled = push.answers.iter().filter(|answer| answer.outcome.is_settled());
                 model.named.extend(settled.map(|answer| answer.id));
             }
+            Response::Fetch(answer) => {
+                let operations = answer.rows.iter().flat_map(|row| &row.operations);
+                model.named.extend(operations.map(|operation| operation.id));
+            }
             Response::Pull(page) => {
                 let operations = page.rows.iter().flat_map(|row| &row.operations);
                 model.named.extend(operations.map(|operation| operation.id));

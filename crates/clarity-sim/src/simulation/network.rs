@@ -7,11 +7,12 @@ use clarity_engine::protocol::{
     PushResponse, WireOperation, classify, decode,
 };
 
-/// Which of the server's two questions a request asks.
+/// Which of the server's questions a request asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallKind {
     Push,
     Pull,
+    Fetch,
 }
 
 /// A request on its way.
@@ -84,6 +85,7 @@ impl Reply {
         match kind {
             CallKind::Push => Ok(Response::Push(decode(&self.body).map_err(unreadable)?)),
             CallKind::Pull => Ok(Response::Pull(decode(&self.body).map_err(unreadable)?)),
+            CallKind::Fetch => Ok(Response::Fetch(decode(&self.body).map_err(unreadable)?)),
         }
     }
 }

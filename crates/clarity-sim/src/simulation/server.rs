@@ -176,6 +176,7 @@ impl Server {
         let served = match call.kind {
             CallKind::Push => self.push(stage, device, call)?,
             CallKind::Pull => self.pull(device, call)?,
+            CallKind::Fetch => self.fetch(call)?,
         };
         if !self.disk.is_running() {
             self.crash(stage);
@@ -193,6 +194,16 @@ impl Server {
             Ok(json) => Served::Reply(Reply::success(json), Noise::None),
             Err(error) => Served::Reply(Reply::problem(&error.problem()), Noise::None),
         })
+    }
+
+    fn fetch(&mut self, call: &Call) -> Result<Served, Violation> {
+        let Some(core) = &self.core else { return Ok(Served::Died) };
+        let request = decode(&call.bytes).map_err(unreadable)?;
+        let reply = match core.fetch_json(self.account, &request) {
+            Ok(json) => Reply::success(json),
+            Err(error) => Reply::problem(&error.problem()),
+        };
+        Ok(Served::Reply(reply, Noise::None))
     }
 
     fn push(&mut self, stage: &mut Stage, device: usize, call: &Call) -> Result<Served, Violation> {

@@ -28,6 +28,7 @@ impl World {
         let (kind, bytes) = match body {
             Request::Push(push) => (CallKind::Push, serde_json::to_vec(push)),
             Request::Pull(pull) => (CallKind::Pull, serde_json::to_vec(pull)),
+            Request::Fetch(fetch) => (CallKind::Fetch, serde_json::to_vec(fetch)),
         };
         let bytes = bytes.unwrap_or_default();
         let call = Arc::new(Call { kind, bytes, token: token.to_owned() });
@@ -220,8 +221,11 @@ impl World {
             Delivery::Failed(failure) => Err(failure),
             Delivery::Reply(reply) => {
                 // An answer that came too late or twice still reaches the engine.
-                let push = reply.read(CallKind::Push);
-                if push.is_ok() { push } else { reply.read(CallKind::Pull) }
+                let mut read = reply.read(CallKind::Push);
+                for kind in [CallKind::Pull, CallKind::Fetch] {
+                    read = if read.is_ok() { read } else { reply.read(kind) };
+                }
+                read
             }
         };
         if let Err(Failure { retry_after_ms: Some(wait_ms), .. }) = &result {

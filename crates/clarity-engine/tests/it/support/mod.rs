@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clarity_engine::protocol::model::{
     Counter, Entity, EntityKey, Epoch, Incarnation, LocalTime, ReadVersion, Schema,
 };
-use clarity_engine::protocol::{Failure, FailureClass, PullRequest};
+use clarity_engine::protocol::{Failure, FailureClass, FetchRequest, FetchResponse, PullRequest};
 use clarity_engine::store::{
     Birth, EndedAs, HistoryRecord, OpenOptions, OperationState, QueuedOperation, RequestId, Store,
 };
@@ -52,6 +52,7 @@ pub(crate) struct Bench {
     pub(crate) now: LocalTime,
     pub(crate) pushes: Vec<Push>,
     pub(crate) pulls: Vec<(RequestId, PullRequest)>,
+    pub(crate) fetches: Vec<(RequestId, FetchRequest)>,
     pub(crate) refreshes: usize,
     /// Requests that have left and have not ended, whether a test looks at them or not.
     on_their_way: BTreeSet<RequestId>,
@@ -77,6 +78,7 @@ impl Bench {
             now: START,
             pushes: Vec::new(),
             pulls: Vec::new(),
+            fetches: Vec::new(),
             refreshes: 0,
             on_their_way: BTreeSet::new(),
             wake_at: None,
@@ -113,6 +115,7 @@ impl Bench {
         self.reopen();
         self.pushes.clear();
         self.pulls.clear();
+        self.fetches.clear();
         self.refreshes = 0;
         self.on_their_way.clear();
         self.wake_at = None;
@@ -149,6 +152,10 @@ impl Bench {
                 Effect::Send { request, body: Request::Pull(pull) } => {
                     self.on_their_way.insert(request);
                     self.pulls.push((request, pull));
+                }
+                Effect::Send { request, body: Request::Fetch(fetch) } => {
+                    self.on_their_way.insert(request);
+                    self.fetches.push((request, fetch));
                 }
                 Effect::RefreshToken => self.refreshes += 1,
                 Effect::WakeAt(at) => {
@@ -284,6 +291,19 @@ impl Bench {
         assert_eq!(self.pulls.len(), 1, "one pull is on its way");
         let (request, _) = self.pulls.remove(0);
         self.finish(request, Ok(Response::Pull(page)));
+    }
+
+    /// The one fetch that is on its way.
+    pub(crate) fn take_fetch(&mut self) -> (RequestId, FetchRequest) {
+        assert_eq!(self.fetches.len(), 1, "one fetch is on its way");
+        self.fetches.remove(0)
+    }
+
+    /// Answers the one fetch on its way and gives what it asked.
+    pub(crate) fn answer_fetch(&mut self, answer: FetchResponse) -> FetchRequest {
+        let (request, asked) = self.take_fetch();
+        self.finish(request, Ok(Response::Fetch(answer)));
+        asked
     }
 
     /// Asks for a pull and answers it with these rows.

@@ -5,8 +5,8 @@ use clarity_engine::protocol::model::{
     Version,
 };
 use clarity_engine::protocol::{
-    Cursor, OperationAnswer, PullResponse, PushRequest, PushResponse, Row, Scope, SettledOperation,
-    Tokens, WireEntity, WireOperation,
+    Cursor, FetchResponse, OperationAnswer, PullResponse, PushRequest, PushResponse, Row, Scope,
+    SettledOperation, Tokens, WireEntity, WireOperation,
 };
 use clarity_engine::store::RequestId;
 use serde_json::Value;
@@ -146,6 +146,19 @@ pub(crate) fn page(rows: &[Row]) -> PullResponse {
 /// A page with more to follow, up to `head`.
 pub(crate) fn page_before(rows: &[Row], head: u64) -> PullResponse {
     PullResponse { head: Seq(head), more: true, ..page(rows) }
+}
+
+/// An answer to a fetch of entities; those that it does not name are to be asked for again.
+pub(crate) fn fetched(rows: &[Row], unknown: &[EntityKey]) -> FetchResponse {
+    FetchResponse {
+        epoch: EPOCH,
+        at: ServerTime(5),
+        head: Seq(1_000),
+        rows: rows.to_vec(),
+        unknown: unknown.to_vec(),
+        ranges_done: 0,
+        after: None,
+    }
 }
 
 pub(crate) fn tokens(account: &str) -> Tokens {

@@ -10,6 +10,7 @@ mod schema;
 mod snapshot;
 mod transaction;
 mod value;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};

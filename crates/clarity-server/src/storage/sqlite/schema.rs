@@ -9,7 +9,7 @@ use crate::storage::StorageError;
 pub(super) const APPLICATION_ID: i32 = 0x434c_7376;
 
 /// One step for each format of the file; `user_version` counts those taken.
-const MIGRATIONS: [&str; 1] = [FORMAT_1];
+const MIGRATIONS: [&str; 2] = [FORMAT_1, FORMAT_2];
 
 /// The first format.
 ///
@@ -118,6 +118,16 @@ CREATE TABLE log(
   seed INTEGER NOT NULL,
   PRIMARY KEY(account, last_seq)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// The second format: records are found by their own time.
+///
+/// - `entity.time_ms`: the record's own time, by the field that the schema's window of its type
+///   names; the last one of a deleted record. The field of each type is kept in `meta`, so that a
+///   schema with other windows is noticed.
+const FORMAT_2: &str = "
+ALTER TABLE entity ADD COLUMN time_ms INTEGER;
+CREATE INDEX entity_time ON entity(account, type, time_ms, seq);
 ";
 
 /// Checks whose file it is and brings it to the newest format, one transaction for each step: a

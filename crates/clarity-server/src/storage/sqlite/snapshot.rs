@@ -2,14 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use clarity_model::{Counter, EntityKey, Incarnation, OperationId, Seq, ServerTime, Version};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use clarity_model::{
+    Counter, EntityKey, EntityType, Incarnation, OperationId, Seq, ServerTime, Version,
+};
+use clarity_protocol::FetchPosition;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::transaction::{read_receipt, select_entity, select_head};
-use super::value::{id_text, integer, key_of, outcome_of, unsigned};
+use super::value::{IdValue, id_text, integer, key_of, outcome_of, unsigned};
 use crate::storage::{
     AccountId, AccountSnapshot, LogSeed, ReceiptVisitor, ScanVisitor, ScannedEntity, StorageError,
-    StoredEntity, UnsettledReceipt,
+    StoredEntity, TimeRange, UnsettledReceipt,
 };
 
 /// One consistent view of one account of an SQLite database.
@@ -18,10 +21,30 @@ pub struct SqliteSnapshot<'s> {
     pub(super) account: AccountId,
 }
 
-const SCAN: &str = "
-SELECT seq, type, id, version, deleted, updated_at, last_incarnation, last_counter, batch_seq,
-       fields
-FROM entity WHERE account = ?1 AND seq > ?2 ORDER BY account, seq";
+/// The columns of a scan, in the order in which [`visit_entity`] reads them.
+macro_rules! scanned {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, type, id, version, deleted, updated_at, last_incarnation, last_counter,
+                    batch_seq, fields, time_ms FROM entity ",
+            $rest
+        )
+    };
+}
+
+const SCAN: &str = scanned!("WHERE account = ?1 AND seq > ?2 ORDER BY account, seq");
+
+const SHOW: &str = scanned!("INDEXED BY entity_key WHERE account = ?1 AND type = ?2 AND id = ?3");
+
+const NEWEST: &str = scanned!(
+    "INDEXED BY entity_time WHERE account = ?1 AND type = ?2 AND time_ms >= ?3
+     AND (time_ms, seq) < (?4, ?5) ORDER BY time_ms DESC, seq DESC"
+);
+
+const TIMELESS: &str = scanned!(
+    "INDEXED BY entity_time WHERE account = ?1 AND type = ?2 AND time_ms IS NULL AND seq < ?3
+     ORDER BY seq DESC"
+);
 
 const SEED: &str = "
 SELECT seed FROM log WHERE account = ?1 AND last_seq >= ?2 ORDER BY last_seq LIMIT 1";
@@ -76,14 +99,39 @@ impl AccountSnapshot for SqliteSnapshot<'_> {
     }
 
     fn scan(&mut self, after: Seq, visit: &mut ScanVisitor<'_>) -> Result<(), StorageError> {
-        let mut select = self.connection.prepare_cached(SCAN)?;
-        let mut rows = select.query(params![self.account.0, integer(after.0)])?;
-        while let Some(row) = rows.next()? {
-            if visit_entity(row, visit)?.is_break() {
-                break;
+        self.visit(SCAN, params![self.account.0, integer(after.0)], visit).map(drop)
+    }
+
+    fn show(&mut self, key: &EntityKey, visit: &mut ScanVisitor<'_>) -> Result<(), StorageError> {
+        let id = IdValue::new(&key.id);
+        let parameters = params![self.account.0, key.entity_type.as_str(), id];
+        self.visit(SHOW, parameters, visit).map(drop)
+    }
+
+    fn scan_newest(
+        &mut self,
+        entity_type: &EntityType,
+        range: TimeRange,
+        after: Option<FetchPosition>,
+        visit: &mut ScanVisitor<'_>,
+    ) -> Result<(), StorageError> {
+        let (account, entity_type) = (self.account.0, entity_type.as_str());
+        let end = range.to_ms.map_or((i64::MAX, i64::MAX), |to_ms| (to_ms, i64::MIN));
+        let (before, timeless_before) = match after {
+            None => (Some(end), i64::MAX),
+            Some(FetchPosition { time_ms: Some(time_ms), seq }) => {
+                (Some(end.min((time_ms, integer(seq.0)))), i64::MAX)
+            }
+            Some(FetchPosition { time_ms: None, seq }) => (None, integer(seq.0)),
+        };
+        if let Some((time_ms, seq)) = before {
+            let from_ms = range.from_ms.unwrap_or(i64::MIN);
+            let parameters = params![account, entity_type, from_ms, time_ms, seq];
+            if self.visit(NEWEST, parameters, visit)?.is_break() {
+                return Ok(());
             }
         }
-        Ok(())
+        self.visit(TIMELESS, params![account, entity_type, timeless_before], visit).map(drop)
     }
 
     fn scan_receipts(&mut self, visit: &mut ReceiptVisitor<'_>) -> Result<(), StorageError> {
@@ -100,6 +148,25 @@ impl AccountSnapshot for SqliteSnapshot<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl SqliteSnapshot<'_> {
+    /// Shows what a statement finds until the visitor breaks off; says whether it did.
+    fn visit(
+        &self,
+        sql: &'static str,
+        parameters: &[&dyn ToSql],
+        visit: &mut ScanVisitor<'_>,
+    ) -> Result<ControlFlow<()>, StorageError> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let mut rows = select.query(parameters)?;
+        while let Some(row) = rows.next()? {
+            if visit_entity(row, visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -125,5 +192,6 @@ fn visit_entity(
             counter: Counter(unsigned(row.get(7)?)?),
         },
         batch_seq: row.get::<_, Option<i64>>(8)?.map(unsigned).transpose()?.map(Seq),
+        time_ms: row.get(10)?,
     })
 }

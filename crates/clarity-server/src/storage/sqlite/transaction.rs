@@ -20,13 +20,13 @@ pub struct SqliteTransaction<'t> {
 
 const SELECT_ENTITY: &str = "
 SELECT version, seq, written, field_versions, fields, deleted, updated_at, last_incarnation,
-       last_counter, batch_seq
+       last_counter, batch_seq, time_ms
 FROM entity INDEXED BY entity_key WHERE account = ?1 AND type = ?2 AND id = ?3";
 
 const INSERT_ENTITY: &str = "
 INSERT INTO entity(account, seq, type, id, version, written, deleted, updated_at,
-                   last_incarnation, last_counter, batch_seq, field_versions, fields)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                   last_incarnation, last_counter, batch_seq, field_versions, fields, time_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 const SELECT_RECEIPT: &str = "
 SELECT outcome, version, hash, carrier, detail, type, id
@@ -62,6 +62,7 @@ pub(super) fn read_entity(row: &Row<'_>) -> Result<StoredEntity, StorageError> {
             counter: Counter(unsigned(row.get(8)?)?),
         },
         batch_seq: row.get::<_, Option<i64>>(9)?.map(unsigned).transpose()?.map(Seq),
+        time_ms: row.get(10)?,
     })
 }
 
@@ -159,6 +160,7 @@ impl AccountTransaction for SqliteTransaction<'_> {
             entity.batch_seq.map(|seq| integer(seq.0)),
             field_versions,
             fields,
+            entity.time_ms,
         ])?;
         Ok(())
     }
