@@ -118,13 +118,13 @@ fn ended(tx: &StoreTransaction<'_>, wanted: &Wanted) -> Result<Option<Fetched>, 
             let wish = tx.range_wanted(entity_type, from_ms, to_ms)?;
             wish.map(|range| range.refused.map_or(WishState::Waiting, WishState::Refused))
         }
-        (Wanted::Key(key), None) => tx.key_wanted(key)?,
+        (Wanted::Key(key), None) => tx.key_wanted(&tx.present_key(key)?)?,
         (_, None) => None,
     };
     Ok(match (wish, wanted) {
         (Some(WishState::Waiting), _) => None,
         (Some(WishState::Refused(why)), _) => Some(Fetched::Refused { why }),
-        (None, Wanted::Key(key)) => Some(if_here(tx, key)?),
+        (None, Wanted::Key(key)) => Some(if_here(tx, &tx.present_key(key)?)?),
         (None, _) => Some(Fetched::Here),
     })
 }

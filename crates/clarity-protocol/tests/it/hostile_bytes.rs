@@ -71,6 +71,8 @@ fn valid_message() -> impl Strategy<Value = Vec<u8>> {
         bytes(&wire::pull_request()),
         bytes(&wire::pull_response()),
         bytes(&wire::cursor()),
+        bytes(&wire::fetch_request()),
+        bytes(&wire::fetch_response()),
         bytes(&Problem::new(410, ProblemCode::CursorRefused, "words")),
         Hint::full().to_json().into_bytes(),
         br#"{"sync":{"type":"partial","entities":["Note","Goal/g-1"]}}"#.to_vec(),

@@ -355,43 +355,52 @@ fn problems() {
     assert_eq!(later, Unknown);
 }
 
-// A fetch with all its parts, and the smallest one.
-#[test]
-fn fetch() {
-    let range = FetchRange {
+fn fetch_range() -> FetchRange {
+    FetchRange {
         entity_type: EntityType::new("HealthMetric").expect("a type"),
         from_ms: Some(-5),
         to_ms: Some(9),
         after: Some(FetchPosition { time_ms: Some(7), seq: Seq(3) }),
-    };
-    let request = FetchRequest {
+    }
+}
+
+pub(crate) fn fetch_request() -> FetchRequest {
+    FetchRequest {
         incarnation: Incarnation(0xabc),
         epoch: Some(Epoch(1)),
         settled_below: Counter(5),
         keys: vec![EntityKey::new("Note", "018f-1").expect("a key")],
-        ranges: vec![range.clone()],
+        ranges: vec![fetch_range()],
         rows_max: Some(100),
-    };
-    insta::assert_snapshot!(reads_back(&request), @"");
-    let open = FetchRange { from_ms: None, to_ms: None, after: None, ..range };
+    }
+}
+
+pub(crate) fn fetch_response() -> FetchResponse {
+    FetchResponse {
+        epoch: Epoch(1),
+        at: ServerTime(2),
+        head: Seq(50),
+        rows: pull_response().rows,
+        unknown: fetch_request().keys,
+        ranges_done: 0,
+        after: Some(FetchPosition { time_ms: None, seq: Seq(3) }),
+    }
+}
+
+// A fetch with all its parts, and the smallest one.
+#[test]
+fn fetch() {
+    let open = FetchRange { from_ms: None, to_ms: None, after: None, ..fetch_range() };
     let smallest = FetchRequest {
         epoch: None,
         keys: Vec::new(),
         ranges: vec![open],
         rows_max: None,
-        ..request.clone()
+        ..fetch_request()
     };
+    insta::assert_snapshot!(reads_back(&fetch_request()), @"");
     insta::assert_snapshot!(reads_back(&smallest), @"");
-    let response = FetchResponse {
-        epoch: Epoch(1),
-        at: ServerTime(2),
-        head: Seq(50),
-        rows: pull_response().rows,
-        unknown: request.keys,
-        ranges_done: 0,
-        after: Some(FetchPosition { time_ms: None, seq: Seq(3) }),
-    };
-    insta::assert_snapshot!(reads_back(&response), @"");
+    insta::assert_snapshot!(reads_back(&fetch_response()), @"");
 }
 
 // The words that stand outside of bodies.

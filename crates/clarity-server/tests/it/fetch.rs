@@ -166,7 +166,7 @@ fn made_up_positions() {
     let (server, a) = (Server::new(), Client::new(1));
     samples(&server, &a);
     for (time_ms, seq, expected) in [
-        (Some(250), 0, vec!["odd"]),
+        (Some(250), 0, vec!["s2", "odd"]),
         (Some(250), u64::MAX, vec!["s2", "odd"]),
         (Some(i64::MAX), u64::MAX, vec!["s3", "s2", "odd"]),
         (Some(i64::MIN), 3, vec!["odd"]),
