@@ -80,6 +80,9 @@ impl Transport for Accepting {
         let answer = match request {
             Request::Push(push) => self.push(&push.operations),
             Request::Pull(_) => Ok(Response::Pull(nothing_new())),
+            Request::Fetch(_) => {
+                Err(Failure::new(FailureClass::BadRequest, "there is nothing to fetch here"))
+            }
         };
         Box::pin(std::future::ready(answer))
     }
