@@ -58,6 +58,8 @@ mod reads;
 #[cfg(not(target_arch = "wasm32"))]
 mod scheduler;
 #[cfg(not(target_arch = "wasm32"))]
+mod scope;
+#[cfg(not(target_arch = "wasm32"))]
 mod watch;
 #[cfg(not(target_arch = "wasm32"))]
 mod worker;
@@ -104,7 +106,7 @@ pub use clarity_engine as engine;
 pub use clarity_engine::protocol::model::{
     self, Counter, Entity, EntityId, EntityKey, EntityType, Fields, ReadVersion, Schema,
 };
-pub use clarity_engine::protocol::{Failure, FailureClass};
+pub use clarity_engine::protocol::{Failure, FailureClass, Scope};
 pub use clarity_engine::store::{Comparison, Query};
 pub use clarity_engine::{
     Changes, ConflictField, ConflictId, ConflictInfo, ConflictMark, FailureReason, Flow,

@@ -42,6 +42,8 @@ pub(crate) struct Noted {
     pub(crate) touched: i64,
     /// Whether something is newly wanted from the server.
     pub(crate) fetch: bool,
+    /// Whether the device follows something else from now on.
+    pub(crate) scope: bool,
 }
 
 impl Noted {

@@ -12,7 +12,7 @@ use crate::schedule::{
     Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
     Suspicion,
 };
-use crate::{ageing, fetch, identity, network, poison, pull, push, settle, token};
+use crate::{ageing, fetch, identity, network, poison, pull, push, scope, settle, token};
 
 /// Sends what can be sent now, and says when to look again.
 pub(crate) fn drive(
@@ -32,7 +32,10 @@ pub(crate) fn drive(
     network::end_wish(schedule, context.now);
     end_run(context, schedule)?;
     let set_aside = poison::next_retry(context)?;
-    if let Some(at) = schedule.wake_at(set_aside) {
+    if schedule.sweeping {
+        schedule.sweeping = scope::sweep(context)?;
+    }
+    if let Some(at) = schedule.wake_at(set_aside, context.now) {
         effects.push(Effect::WakeAt(at));
     }
     Ok(effects)
@@ -227,7 +230,9 @@ fn send_pull(
         token: schedule.token,
         suspect: None,
     });
-    let body = Request::Pull(pull::build(context, schedule.full_rows)?);
+    let pull = pull::build(context, schedule.full_rows)?;
+    schedule.pull_scope = pull.scope.clone();
+    let body = Request::Pull(pull);
     schedule.progress.begin(context.now);
     effects.push(Effect::Send { request, body });
     // Whatever is heard of from now on may not be part of the answer any more.
@@ -341,6 +346,13 @@ pub(crate) fn finished(
             let failure = Failure::new(FailureClass::Transient, words);
             failed(context, schedule, &in_flight, &failure)
         }
+        Ok(Response::Pull(_))
+            if direction == Direction::Pull && pull::is_void(context, schedule)? =>
+        {
+            succeeded(context, schedule, Direction::Pull)?;
+            schedule.pull_wanted = true;
+            Ok(Vec::new())
+        }
         Ok(Response::Pull(response))
             if direction == Direction::Pull && !pull::advances(context, &response)? =>
         {
@@ -369,7 +381,9 @@ pub(crate) fn finished(
         Ok(Response::Pull(response)) if direction == Direction::Pull => {
             succeeded(context, schedule, Direction::Pull)?;
             let at = response.at;
-            if pull::page(context, schedule, response)? {
+            let at_head = pull::page(context, schedule, response)?;
+            scope::pulled(context, schedule, at, at_head)?;
+            if at_head {
                 ageing::after_pull(context, at)?;
                 schedule.last_pull = Some(context.now);
                 let next = context.now.plus_ms(interval_with_jitter(context));
@@ -538,6 +552,7 @@ pub(crate) fn started(
     context.tx.forget_refused_wishes()?;
     schedule.pull_wanted = true;
     schedule.fetch_wanted = true;
+    schedule.sweeping = true;
     // A wait is not made longer by time that passed while nothing ran.
     schedule.tame_clock(context.now);
     let in_suspects = |state: OperationState| state == OperationState::Ready;

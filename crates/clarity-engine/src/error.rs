@@ -1,6 +1,6 @@
 //! Errors of the engine.
 
-use clarity_model::{Counter, InvalidEntity, limits};
+use clarity_model::{Counter, EntityType, InvalidEntity, limits};
 use clarity_store::StoreError;
 
 /// Why a write was refused. Nothing of it was stored.
@@ -87,6 +87,9 @@ pub enum WriteError {
     /// Batches do not nest, and hold only creates, updates and deletes.
     #[error("a batch holds creates, updates and deletes only")]
     NotInBatch,
+    /// Records of the type have no time of their own that a window could be measured by.
+    #[error("records of type {0} have no time of their own; follow all of them or none")]
+    NoWindow(EntityType),
     /// As many things are wanted from the server as can be.
     #[error(
         "this device waits for {} entities or {} stretches of time from the server already; \

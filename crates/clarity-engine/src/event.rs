@@ -6,7 +6,7 @@ use std::fmt;
 use clarity_model::{Counter, EntityKey, EntityType, Fields, LocalTime, ReadVersion};
 use clarity_protocol::{
     Failure, FetchRequest, FetchResponse, Hint, PullRequest, PullResponse, PushRequest,
-    PushResponse, Tokens,
+    PushResponse, Scope, Tokens,
 };
 use clarity_store::RequestId;
 use serde_json::Value;
@@ -268,6 +268,12 @@ pub enum Write {
         /// What the person chose.
         resolution: Resolution,
     },
+    /// Follows another part of the account from now on. What is no longer followed goes, but for
+    /// what waits to be sent; what is newly followed comes. It queues no operation.
+    SetScope {
+        /// What to follow; types that are never let go are followed all the same.
+        scope: Scope,
+    },
     /// Wants things from the server, apart from what the device follows: they come as soon as there
     /// is a way, also after a restart. It queues no operation.
     Fetch {
@@ -293,6 +299,7 @@ impl fmt::Debug for Write {
             Self::Undo { .. } => ("Undo", None),
             Self::Resolve { .. } => ("Resolve", None),
             Self::Fetch { .. } => ("Fetch", None),
+            Self::SetScope { .. } => ("SetScope", None),
         };
         match operation {
             Some(operation) => formatter.debug_tuple(name).field(operation).finish(),

@@ -14,6 +14,7 @@ use clarity_store::{RequestId, StoreError};
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::schedule::Schedule;
+use crate::scope::is_first_reading;
 use crate::{identity, pull, push};
 
 /// Most entities that are wanted at once on a device.
@@ -156,6 +157,8 @@ pub(crate) fn answered(
         return identity::reset(context, schedule);
     }
     let range = context.tx.range_asked_by(request)?;
+    let scope = pull::scope(context.tx)?;
+    let only_followed = range.as_ref().is_some_and(|range| is_first_reading(range.rank));
     let count = response.rows.len();
     for row in response.rows {
         // Rows of a fetch are whole: one that is not tells nothing.
@@ -163,6 +166,11 @@ pub(crate) fn answered(
             continue;
         }
         let key = row.key.clone();
+        let schema = context.tx.schema().type_schema(&key.entity_type);
+        let time_ms = row.fields.as_ref().and_then(|fields| schema.time_ms(fields));
+        if only_followed && !scope.holds(key.entity_type.as_str(), time_ms, response.at) {
+            continue;
+        }
         pull::one_row(context, schedule, row, true)?;
         if range.is_none() {
             context.tx.end_wanted_key(&key, request)?;
@@ -200,5 +208,15 @@ pub(crate) fn refused(
         return context.tx.release_wanted(Some(request));
     }
     schedule.fetch_keys_max = None;
+    let range = context.tx.range_asked_by(request)?;
+    if range.is_some_and(|range| is_first_reading(range.rank)) {
+        // A backend that cannot be asked so is read from the beginning.
+        for range in context.tx.wanted_ranges()? {
+            if is_first_reading(range.rank) {
+                context.tx.end_wanted_range(range.number)?;
+            }
+        }
+        return pull::read_again(context, schedule);
+    }
     context.tx.refuse_wanted(request, &failure.message)
 }

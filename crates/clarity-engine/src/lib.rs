@@ -42,6 +42,7 @@ mod push;
 mod revert;
 mod rollback;
 mod schedule;
+mod scope;
 mod settle;
 mod stale;
 mod status;
@@ -75,6 +76,7 @@ pub use schedule::{
     PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,
     SET_ASIDE_FIRST_RETRY_MS, SET_ASIDE_RETRY_MS, WhoActs,
 };
+pub use scope::{SWEEP_ROWS_MAX, ScopeStatus};
 pub use stale::STALE_ROUNDS_MAX;
 pub use status::{Attention, Flow, Stalled, Status};
 
@@ -134,6 +136,8 @@ impl Engine {
         }
         if role == Role::Drain {
             schedule.fetch_wanted |= context.noted.fetch;
+            schedule.pull_wanted |= context.noted.scope;
+            schedule.sweeping |= context.noted.scope;
             handled.effects.extend(drive::drive(&mut context, &mut schedule, &self.stamp)?);
             if schedule.is_in_trouble() && !before.is_in_trouble() {
                 context.tx.add_metric("syncs_failed", 1)?;
@@ -211,12 +215,7 @@ impl Engine {
                 schedule.pull_wanted = true;
                 schedule.hurry(now);
             }
-            Event::PushReceived(hint) => {
-                schedule.pull_wanted = true;
-                if hint.kind == clarity_protocol::HintKind::Urgent {
-                    schedule.hurry(now);
-                }
-            }
+            Event::PushReceived(hint) => scope::hinted(context, schedule, &hint)?,
             Event::Foreground | Event::SyncNow => {
                 if matches!(event, Event::SyncNow) {
                     poison::retry_now(context)?;
@@ -238,8 +237,12 @@ impl Engine {
             Event::Travelled { sent, received } => {
                 progress::travelled(context, schedule, sent, received)?;
             }
-            // Another process may have wished for something.
-            Event::StoreChanged => schedule.fetch_wanted = true,
+            // Another process may have wished for something, or follow something else.
+            Event::StoreChanged => {
+                schedule.fetch_wanted = true;
+                schedule.sweeping = true;
+                schedule.pull_wanted |= scope::is_unread(context.tx)?;
+            }
             Event::Timer => {}
         }
         Ok(())
@@ -282,6 +285,14 @@ impl Engine {
     ) -> Result<Option<EntityExplanation>, StoreError> {
         let schedule: Schedule = tx.state(SCHEDULE)?.unwrap_or_default();
         explain::Explainer { tx, schedule: &schedule, running }.entity(key)
+    }
+
+    /// What the device follows, and how far it has come with it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn scope(&self, tx: &StoreTransaction<'_>) -> Result<ScopeStatus, StoreError> {
+        scope::status(tx)
     }
 
     /// The open conflicts, oldest first.

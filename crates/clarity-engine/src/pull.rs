@@ -5,14 +5,16 @@ use clarity_model::{Counter, Fields, Kind, Outcome, Version};
 use clarity_protocol::{
     Cursor, OperationAnswer, PullRequest, PullResponse, Row, Scope, SettledOperation,
 };
-use clarity_store::{ConfirmedEntity, CursorPart, RowState, StoreError, StoredEntity};
+use clarity_store::{
+    ConfirmedEntity, CursorPart, RowState, StoreError, StoreTransaction, StoredEntity,
+};
 
 use crate::context::Context;
 use crate::schedule::Schedule;
 use crate::settle::{keep_losses, keeps_entity, put_newer_confirmed, remove_carried, sent};
-use crate::{identity, ids, lane, push, revert, view};
+use crate::{identity, ids, lane, push, revert, scope, view};
 
-/// The one part that a device follows until it asks for scopes: everything.
+/// The number of the one cursor that a device has: its scope says what it follows.
 pub(crate) const WHOLE_ACCOUNT: u32 = 0;
 
 /// Builds the request for the next page.
@@ -22,19 +24,49 @@ pub(crate) fn build(
     context: &mut Context<'_, '_>,
     full_rows: bool,
 ) -> Result<PullRequest, StoreError> {
-    let part = part(context)?;
+    let part = part(context.tx)?;
     let settled_below = if full_rows { Counter(0) } else { push::settled_below(context)? };
+    let scope: Scope = serde_json::from_str(&part.scope).unwrap_or_default();
+    let cursor =
+        staged_cursor(context)?.or(part.cursor.and_then(|c| serde_json::from_str(&c).ok()));
     Ok(PullRequest {
         incarnation: context.tx.meta()?.incarnation,
         settled_below,
-        scope: serde_json::from_str(&part.scope).unwrap_or_default(),
-        cursor: staged_cursor(context)?.or(part.cursor.and_then(|c| serde_json::from_str(&c).ok())),
+        from_head: cursor.is_none() && !scope.types.is_empty() && !full_rows,
+        scope,
+        cursor,
         rows_max: Some(PAGE_ROWS_MAX),
     })
 }
 
-fn part(context: &Context<'_, '_>) -> Result<CursorPart, StoreError> {
-    let mut parts = context.tx.cursor_parts()?.into_iter();
+/// What the device follows.
+pub(crate) fn scope(tx: &StoreTransaction<'_>) -> Result<Scope, StoreError> {
+    Ok(serde_json::from_str(&part(tx)?.scope).unwrap_or_default())
+}
+
+/// Whether the scope has changed since the pull was asked that is answered now.
+pub(crate) fn is_void(context: &Context<'_, '_>, schedule: &Schedule) -> Result<bool, StoreError> {
+    Ok(scope(context.tx)? != schedule.pull_scope)
+}
+
+/// Reads everything in the scope again, in the log's order.
+pub(crate) fn read_again(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
+    let mut part = part(context.tx)?;
+    part.cursor = None;
+    part.caught_up = false;
+    context.tx.clear_stage(part.part)?;
+    context.tx.put_cursor_part(&part)?;
+    schedule.full_rows = true;
+    schedule.pull_wanted = true;
+    Ok(())
+}
+
+/// The one part of the cursor.
+pub(crate) fn part(tx: &StoreTransaction<'_>) -> Result<CursorPart, StoreError> {
+    let mut parts = tx.cursor_parts()?.into_iter();
     Ok(parts.find(|part| part.part == WHOLE_ACCOUNT).unwrap_or_else(|| CursorPart {
         part: WHOLE_ACCOUNT,
         scope: serde_json::to_string(&Scope::default()).unwrap_or_default(),
@@ -57,7 +89,7 @@ pub(crate) fn advances(
     response: &PullResponse,
 ) -> Result<bool, StoreError> {
     let shown =
-        part(context)?.cursor.and_then(|cursor| serde_json::from_str::<Cursor>(&cursor).ok());
+        part(context.tx)?.cursor.and_then(|cursor| serde_json::from_str::<Cursor>(&cursor).ok());
     let from = staged_cursor(context)?.or(shown);
     let stands = from.is_some_and(|from| {
         let moved = response.cursor.seq > from.seq || response.cursor.place != from.place;
@@ -79,7 +111,7 @@ pub(crate) fn page(
         identity::reset(context, schedule)?;
         return Ok(false);
     }
-    let mut part = part(context)?;
+    let mut part = part(context.tx)?;
     let known: Option<Cursor> = part.cursor.as_deref().and_then(|c| serde_json::from_str(c).ok());
     let behind =
         known.as_ref().map_or(u64::MAX, |known| response.head.0.saturating_sub(known.seq.0));
@@ -170,6 +202,9 @@ pub(crate) fn one_row(
     first: bool,
 ) -> Result<(), StoreError> {
     let row = under_present_key(context, row)?;
+    if row.outside {
+        return scope::leave(context, &row);
+    }
     let key = row.key.clone();
     put_row(context, schedule, row, first)?;
     ids::correct(context, &key)

@@ -13,13 +13,14 @@
 use std::collections::BTreeMap;
 
 use clarity_model::{Counter, LocalTime};
-use clarity_protocol::{Failure, FailureClass};
+use clarity_protocol::{Failure, FailureClass, Scope};
 use clarity_store::RequestId;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Entropy;
 use crate::network::Network;
 use crate::progress::Progress;
+use crate::scope::SWEEP_PAUSE_MS;
 
 /// Backoff before the first retry, in milliseconds.
 pub const BACKOFF_BASE_MS: u64 = 500;
@@ -236,6 +237,10 @@ pub(crate) struct Schedule {
     pub(crate) pull_wanted: bool,
     /// Whether there may be something that is wanted by name and not on its way.
     pub(crate) fetch_wanted: bool,
+    /// What the last pull asked to follow.
+    pub(crate) pull_scope: Scope,
+    /// Whether there may be rows here that are no longer followed.
+    pub(crate) sweeping: bool,
     /// How many entities a fetch asks for at most, after one was refused.
     pub(crate) fetch_keys_max: Option<usize>,
     pub(crate) next_pull: Option<LocalTime>,
@@ -433,14 +438,19 @@ impl Schedule {
     }
 
     /// The next time at which something should happen by itself.
-    pub(crate) fn wake_at(&self, set_aside: Option<LocalTime>) -> Option<LocalTime> {
+    pub(crate) fn wake_at(
+        &self,
+        set_aside: Option<LocalTime>,
+        now: LocalTime,
+    ) -> Option<LocalTime> {
         let resume = self.pauses.get(&Pause::UserPaused).and_then(|pause| pause.until);
+        let sweep = self.sweeping.then(|| now.plus_ms(SWEEP_PAUSE_MS));
         if self.is_held() {
-            return resume;
+            return [resume, sweep].into_iter().flatten().min();
         }
         let idle = self.next_pull.filter(|_| self.failing_since.is_none());
         // What is on its way wakes the engine by its end.
         let attempt = self.next_attempt.filter(|_| !self.is_probing() && !self.refreshing);
-        [attempt, idle, set_aside, self.network.wake_at()].into_iter().flatten().min()
+        [attempt, idle, set_aside, sweep, self.network.wake_at()].into_iter().flatten().min()
     }
 }

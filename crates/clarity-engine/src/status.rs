@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::network::NetworkState;
 use crate::progress::Progress;
 use crate::schedule::{Pause, PauseInfo, Schedule, WhoActs};
+use crate::scope;
 
 /// The one word for where the sync stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +112,8 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
     let conflicts = tx.count_conflicts()?;
     let waiting = counts.ready + counts.blocked + counts.in_flight + counts.set_aside;
     let (keys, ranges) = tx.count_wanted()?;
-    let catching_up = tx.cursor_parts()?.iter().any(|part| !part.caught_up);
+    let is_behind = tx.cursor_parts()?.iter().any(|part| !part.caught_up);
+    let catching_up = is_behind || scope::is_unread(tx)?;
     let stalled = stalled(schedule);
     let unsent = waiting + counts.conflicted + counts.failed;
     Ok(Status {
@@ -128,6 +130,7 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
             && schedule.in_flight.is_empty()
             && !schedule.pull_wanted
             && !schedule.fetch_wanted
+            && !schedule.sweeping
             && !schedule.refreshing,
         catching_up,
         progress: schedule.progress,

@@ -17,7 +17,7 @@ use crate::event::{Write, Written};
 use crate::history::{HistoryCause, Lost, remember};
 use crate::import::import;
 use crate::view::{self, lane_is_blocked, materialise_create};
-use crate::{fetch, ids, inbox, rollback, undo};
+use crate::{fetch, ids, inbox, rollback, scope, undo};
 
 /// Applies one write. On an error nothing of it stays.
 pub(crate) fn apply(context: &mut Context<'_, '_>, write: Write) -> Result<Written, WriteError> {
@@ -38,6 +38,10 @@ pub(crate) fn apply(context: &mut Context<'_, '_>, write: Write) -> Result<Writt
         Write::Undo { history } => undo::undo(context, history),
         Write::Resolve { conflict, mark, resolution } => {
             conflict::resolve(context, conflict, &mark, resolution)
+        }
+        Write::SetScope { scope } => {
+            scope::set(context, scope)?;
+            Ok(Written::default())
         }
         Write::Fetch { wanted } => {
             fetch::want_all(context, &wanted)?;

@@ -1,5 +1,7 @@
 //! Pull: what changed in an account since a cursor.
 
+use std::collections::BTreeMap;
+
 use clarity_model::{
     Check, Counter, EntityKey, EntityType, Epoch, Fields, Incarnation, Outcome, Seq, ServerTime,
     Version,
@@ -12,9 +14,43 @@ pub struct Scope {
     /// The types; none means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<EntityType>,
-    /// Only records whose own time is at most this many days before the server's date.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window_days: Option<u32>,
+    /// Of these types only records whose own time is at most so many days before the server's
+    /// date. A record without a time of its own is always followed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub windows: BTreeMap<EntityType, u32>,
+}
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+
+impl Scope {
+    /// Whether it is the whole account.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.types.is_empty() && self.windows.is_empty()
+    }
+
+    /// Whether it follows a type, be it within a window.
+    #[must_use]
+    pub fn follows(&self, entity_type: &str) -> bool {
+        self.types.is_empty() || self.types.iter().any(|wanted| wanted.as_str() == entity_type)
+    }
+
+    /// The first time inside the window of a type, when the server's clock shows `at`; nothing
+    /// without a window. It moves once a day, at midnight UTC.
+    #[must_use]
+    pub fn window_from_ms(&self, entity_type: &str, at: ServerTime) -> Option<i64> {
+        let window = self.windows.iter().find(|(name, _)| name.as_str() == entity_type);
+        window.map(|(_, days)| (at.0.div_euclid(DAY_MS) - i64::from(*days)) * DAY_MS)
+    }
+
+    /// Whether it holds a record of a type, with this time of its own if it has one.
+    #[must_use]
+    pub fn holds(&self, entity_type: &str, time_ms: Option<i64>, at: ServerTime) -> bool {
+        let from_ms = self.window_from_ms(entity_type, at);
+        let before = time_ms.zip(from_ms).is_some_and(|(time_ms, from_ms)| time_ms < from_ms);
+        self.follows(entity_type) && !before
+    }
 }
 
 /// How far a device has read a scope of an account.
@@ -51,6 +87,10 @@ pub struct PullRequest {
     /// Where the last page ended; absent for the first sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
+    /// Without a cursor: begin at the head instead of the beginning, because what there is already
+    /// is fetched by name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_head: bool,
     /// At most this many rows; the server's own limits hold as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_max: Option<usize>,
@@ -77,8 +117,8 @@ pub struct PullResponse {
 
 /// One changed entity.
 ///
-/// With `fields` it lives, with `deleted` it is gone, with neither the device was told this
-/// version when it pushed.
+/// With `fields` it lives, with `deleted` it is gone, with `outside` it lives and is no longer
+/// followed, with none of these the device was told this version when it pushed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The entity.
@@ -96,6 +136,9 @@ pub struct Row {
     /// Whether it is deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
+    /// Whether it lives and has left the scope: its time is before the window now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
     /// The asking device's operations, not below its mark, that this version contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<SettledOperation>,

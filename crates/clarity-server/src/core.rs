@@ -268,7 +268,7 @@ impl<S: Storage> Core<S> {
         self.storage.read(account, |snapshot| {
             let after = start(snapshot, &identity, account, request)?;
             let head = snapshot.head()?;
-            let page = read_page(snapshot, request, after, head, &mut rows)?;
+            let page = read_page(snapshot, request, at, (after, head), &mut rows)?;
             let cursor = cursor_at(snapshot, &identity, account, request, page.end)?;
             let response = PullResponse {
                 epoch: identity.epoch,

@@ -117,7 +117,7 @@ impl<S: Storage> Core<S> {
         entity_type: &EntityType,
         (after, rows_max): (Option<&str>, Option<usize>),
     ) -> Result<(PullResponse, String), RequestError> {
-        let scope = Scope { types: vec![entity_type.clone()], window_days: None };
+        let scope = Scope { types: vec![entity_type.clone()], windows: Default::default() };
         let cursor = match after {
             Some(text) => Some(parse_place(text, &scope).ok_or(RequestError::CursorRefused)?),
             None => None,
@@ -127,6 +127,7 @@ impl<S: Storage> Core<S> {
             settled_below: clarity_model::Counter(0),
             scope,
             cursor,
+            from_head: false,
             rows_max,
         };
         let page = self.pull(account, device, &request)?;

@@ -13,6 +13,7 @@ mod import;
 mod inbox;
 mod queue;
 mod rollup;
+mod scope;
 mod store;
 mod sync;
 mod why;
@@ -62,6 +63,8 @@ enum DeviceCommand {
     Rollup(rollup::RollupArguments),
     /// Send what waits and read what is new, then end
     Sync(sync::SyncArguments),
+    /// Show or change what this device follows: types, and of some only the last days
+    Scope(scope::ScopeArguments),
     /// Get entities or records of a time from the server now, whatever the device follows
     Fetch(fetch::FetchArguments),
     /// Stay in sync until Ctrl-C and show what changes
@@ -115,6 +118,7 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::List(arguments) => entities::list(&place, &arguments, output),
         DeviceCommand::Rollup(arguments) => rollup::rollup(&place, &arguments, output),
         DeviceCommand::Sync(arguments) => sync::sync(&place, &arguments, output),
+        DeviceCommand::Scope(arguments) => scope::scope(&place, &arguments, output),
         DeviceCommand::Fetch(arguments) => fetch::fetch(&place, &arguments, output),
         DeviceCommand::Watch => sync::watch(&place, output),
         DeviceCommand::Status => queue::status(&place, output),

@@ -88,6 +88,7 @@ impl State {
                 seq: Seq(self.head),
                 updated_at: ServerTime(0),
                 deleted: fields.is_none(),
+                outside: false,
                 fields,
                 operations: Vec::new(),
             };

@@ -26,6 +26,7 @@ mod previews;
 mod progress;
 mod pulling;
 mod reverts;
+mod scopes;
 mod settling;
 mod stale;
 mod support;

@@ -1,6 +1,8 @@
 //! The bytes of every message. A change here is a change of the protocol: devices and servers of
 //! other versions must still be understood.
 
+use std::collections::BTreeMap;
+
 use clarity_protocol::model::{
     Check, Counter, EntityId, EntityKey, EntityType, Epoch, FieldChange, Fields, Incarnation, Kind,
     LocalTime, Outcome, RejectReason, Rejection, Seq, ServerTime, Version,
@@ -167,7 +169,7 @@ pub(crate) fn cursor() -> Cursor {
         check: Check(0xdead),
         scope: Scope {
             types: vec![EntityType::new("Note").expect("a type name")],
-            window_days: Some(30),
+            windows: BTreeMap::from([(EntityType::new("Note").expect("a type"), 30)]),
         },
         place: None,
     }
@@ -179,6 +181,7 @@ pub(crate) fn pull_request() -> PullRequest {
         settled_below: Counter(5),
         scope: cursor().scope,
         cursor: Some(cursor()),
+        from_head: false,
         rows_max: Some(100),
     }
 }
@@ -191,6 +194,7 @@ pub(crate) fn pull_response() -> PullResponse {
         updated_at: ServerTime(1),
         fields: Some(Fields::from([("text", json!("both")), ("title", Value::Null)])),
         deleted: false,
+        outside: false,
         operations: vec![SettledOperation { id: Counter(9), outcome: Outcome::Merged }],
     };
     let gone = Row { fields: None, deleted: true, operations: Vec::new(), ..live.clone() };
@@ -247,7 +251,7 @@ fn frozen_bytes_travel_untouched() {
 fn pull() {
     let first =
         PullRequest { scope: Scope::default(), cursor: None, rows_max: None, ..pull_request() };
-    insta::assert_snapshot!(reads_back(&pull_request()), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{"types":["Note"],"window_days":30},"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{"types":["Note"],"window_days":30}},"rows_max":100}"#);
+    insta::assert_snapshot!(reads_back(&pull_request()), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{"types":["Note"],"windows":{"Note":30}},"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{"types":["Note"],"windows":{"Note":30}}},"rows_max":100}"#);
     insta::assert_snapshot!(reads_back(&first), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{}}"#);
     insta::assert_snapshot!(reads_back(&pull_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{}},"head":50,"more":true,"durable_through":40}"#);
 }

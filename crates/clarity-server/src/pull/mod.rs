@@ -30,12 +30,9 @@ pub(crate) fn start<S: AccountSnapshot>(
     account: AccountId,
     request: &PullRequest,
 ) -> Result<Seq, RequestError> {
-    if request.scope.window_days.is_some() {
-        return Err(RequestError::BadRequest(
-            "this server does not offer rolling windows; leave out window_days",
-        ));
-    }
-    let Some(cursor) = &request.cursor else { return Ok(Seq(0)) };
+    let Some(cursor) = &request.cursor else {
+        return if request.from_head { Ok(snapshot.head()?) } else { Ok(Seq(0)) };
+    };
     if cursor.scope != request.scope {
         return Err(RequestError::BadRequest("the cursor was given for another scope"));
     }
@@ -95,6 +92,7 @@ impl Unsettled {
             updated_at: entity.updated_at,
             fields: if entity.deleted || is_short { None } else { entity.fields },
             deleted: entity.deleted && !is_short,
+            outside: false,
             operations: self.contained(entity.entity_type, entity.id, entity.version),
         }
     }

@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use clarity_model::{Seq, limits};
+use clarity_model::{Seq, ServerTime, Version, limits};
 use clarity_protocol::PullRequest;
 
 use super::Unsettled;
-use super::rows::RowSink;
+use super::rows::{PageRow, RowSink};
 use crate::storage::{AccountSnapshot, ScannedEntity, StorageError};
 
 /// Entities that one request looks at, at most, when its scope leaves most of them out.
@@ -25,14 +25,15 @@ pub(crate) struct Page {
 pub(crate) fn read_page<S: AccountSnapshot, R: RowSink>(
     snapshot: &mut S,
     request: &PullRequest,
-    after: Seq,
-    head: Seq,
+    at: ServerTime,
+    (after, head): (Seq, Seq),
     rows: &mut R,
 ) -> Result<Page, StorageError> {
     let unsettled = Unsettled::load(snapshot, request.incarnation, request.settled_below)?;
     let rows_max = request.rows_max.unwrap_or(limits::PAGE_ROWS_MAX);
     let mut builder = Builder {
         request,
+        at,
         unsettled,
         rows,
         rows_max: rows_max.clamp(1, limits::PAGE_ROWS_MAX),
@@ -56,6 +57,8 @@ struct OpenBatch {
 
 struct Builder<'a, R> {
     request: &'a PullRequest,
+    /// The server's time, by which windows are measured.
+    at: ServerTime,
     unsettled: Unsettled,
     rows: &'a mut R,
     rows_max: usize,
@@ -73,8 +76,7 @@ impl<R: RowSink> Builder<'_, R> {
             return Ok(self.stop());
         }
         self.scanned += 1;
-        if self.is_in_scope(&entity) {
-            let row = self.unsettled.row(&entity, self.was_told(&entity));
+        if let Some(row) = self.row(&entity) {
             if self.rows.is_full(self.rows_max, limits::PAGE_BYTES_MAX, &row) {
                 match self.batch.as_ref().map(|batch| batch.rows_before) {
                     // A batch that fills a page from its beginning may exceed it.
@@ -113,9 +115,19 @@ impl<R: RowSink> Builder<'_, R> {
         self.batch = entity.batch_seq.map(|first| OpenBatch { first, rows_before, passed_before });
     }
 
-    fn is_in_scope(&self, entity: &ScannedEntity<'_>) -> bool {
-        let types = &self.request.scope.types;
-        types.is_empty() || types.iter().any(|wanted| wanted.as_str() == entity.entity_type)
+    /// What the asking device is told of an entity, if anything.
+    fn row<'e>(&self, entity: &ScannedEntity<'e>) -> Option<PageRow<'e>> {
+        let scope = &self.request.scope;
+        if scope.holds(entity.entity_type, entity.time_ms, self.at) {
+            return Some(self.unsettled.row(entity, self.was_told(entity)));
+        }
+        // It can be on the device only if it was there before it left the window.
+        let was_there = self.request.cursor.is_some() && entity.version > Version(1);
+        if !scope.follows(entity.entity_type) || !was_there {
+            return None;
+        }
+        let is_short = !entity.deleted;
+        Some(PageRow { outside: is_short, ..self.unsettled.row(entity, is_short) })
     }
 
     /// Whether the asking device made the newest change and has its answer.

@@ -17,6 +17,7 @@ pub(crate) struct PageRow<'a> {
     /// Canonical JSON.
     pub(crate) fields: Option<&'a str>,
     pub(crate) deleted: bool,
+    pub(crate) outside: bool,
     pub(crate) operations: Vec<SettledOperation>,
 }
 
@@ -78,6 +79,7 @@ impl RowSink for TypedRows {
             updated_at: row.updated_at,
             fields: fields.map_err(|_| StorageError::Value("fields"))?,
             deleted: row.deleted,
+            outside: row.outside,
             operations: row.operations,
         });
         Ok(())
@@ -146,6 +148,9 @@ impl RowSink for JsonRows {
         }
         if row.deleted {
             self.json.extend_from_slice(b",\"deleted\":true");
+        }
+        if row.outside {
+            self.json.extend_from_slice(b",\"outside\":true");
         }
         if !row.operations.is_empty() {
             self.json.extend_from_slice(b",\"operations\":");

@@ -107,9 +107,83 @@ fn scopes_of_types() {
     request.scope.types = vec![EntityType::new("Note").unwrap()];
     request.cursor = Some(page.cursor);
     assert!(matches!(server.pull(&request), Err(RequestError::BadRequest(_))));
-    request.scope.window_days = Some(30);
-    request.cursor = None;
-    assert!(matches!(server.pull(&request), Err(RequestError::BadRequest(_))));
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Shows that a window leaves out what is older than its days by the server's date, and that what
+/// has no time of its own, or is of another type, is not touched by it.
+#[test]
+fn rolling_windows() {
+    let (server, a, b) = (Server::new(), Client::new(1), Client::new(2));
+    for days_ago in [0, 1, 2, 3, 40] {
+        let fields = json!({"at_ms": -days_ago * DAY_MS});
+        a.push_one(&server, &a.create(("Sample", &format!("s{days_ago}")), 0, fields));
+    }
+    a.push_one(&server, &a.create(("Sample", "timeless"), 0, json!({"at_ms": "no time"})));
+    a.push_one(&server, &a.create(("Note", "n"), 0, json!({"at_ms": -40 * DAY_MS})));
+    let mut request = b.pull_request();
+    for (days, expected) in [
+        (0, vec!["s0", "timeless", "n"]),
+        (2, vec!["s0", "s1", "s2", "timeless", "n"]),
+        (u32::MAX, vec!["s0", "s1", "s2", "s3", "s40", "timeless", "n"]),
+    ] {
+        request.scope.windows = [(EntityType::new("Sample").unwrap(), days)].into();
+        assert_eq!(ids(&server.pull(&request).unwrap()), expected, "{days} days");
+    }
+}
+
+/// Shows that a device that follows a window hears that a record has left it, and of its deletion,
+/// that it does not hear of old records that it never had, and that one that moves in appears.
+#[test]
+fn records_leave_and_enter_a_window() {
+    let (server, a, b) = (Server::new(), Client::new(1), Client::new(2));
+    a.push_one(&server, &a.create(("Sample", "leaves"), 0, json!({"at_ms": 0})));
+    a.push_one(&server, &a.create(("Sample", "gone"), 0, json!({"at_ms": 0})));
+    a.push_one(&server, &a.create(("Sample", "enters"), 0, json!({"at_ms": -9 * DAY_MS})));
+    let mut request = b.pull_request();
+    request.scope.windows = [(EntityType::new("Sample").unwrap(), 2)].into();
+    let first = server.pull(&request).unwrap();
+    assert_eq!(ids(&first), ["leaves", "gone"]);
+    request.cursor = Some(first.cursor);
+    let change = |id, at_ms| {
+        let changes = json!([{"field": "at_ms", "new": at_ms}]);
+        a.push_one(&server, &a.update(("Sample", id), 1, changes));
+    };
+    change("leaves", -9 * DAY_MS);
+    change("gone", -9 * DAY_MS);
+    a.push_one(&server, &a.delete(("Sample", "gone"), 2));
+    change("enters", 0);
+    a.push_one(&server, &a.create(("Sample", "old"), 0, json!({"at_ms": -9 * DAY_MS})));
+    let page = server.pull(&request).unwrap();
+    let told: Vec<_> = page
+        .rows
+        .iter()
+        .map(|row| (row.key.id.as_str(), row.fields.is_some(), row.outside, row.deleted))
+        .collect();
+    let expected = [
+        ("leaves", false, true, false),
+        ("gone", false, false, true),
+        ("enters", true, false, false),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((page.cursor.seq, page.more), (Seq(8), false));
+}
+
+/// Shows that reading can begin at the head: what there is already does not come, what changes from
+/// then on does.
+#[test]
+fn from_the_head() {
+    let (server, a, b) = (Server::new(), Client::new(1), Client::new(2));
+    create_notes(&server, &a, 3);
+    let mut request = b.pull_request();
+    request.from_head = true;
+    let page = server.pull(&request).unwrap();
+    assert_eq!((page.rows.len(), page.cursor.seq, page.more), (0, Seq(3), false));
+    create_notes(&server, &a, 0);
+    a.push_one(&server, &a.create(("Note", "later"), 0, json!({})));
+    request.cursor = Some(page.cursor);
+    assert_eq!(ids(&server.pull(&request).unwrap()), ["later"]);
 }
 
 /// Shows that a device is not sent what it was told when it pushed, until somebody changes it.

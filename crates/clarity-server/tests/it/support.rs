@@ -236,6 +236,7 @@ impl Client {
             settled_below: self.settled_below,
             scope: Scope::default(),
             cursor: None,
+            from_head: false,
             rows_max: None,
         }
     }

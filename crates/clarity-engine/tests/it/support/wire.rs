@@ -101,6 +101,7 @@ pub(crate) fn row(key: &EntityKey, version: u64, value: Value) -> Row {
         updated_at: ServerTime(version.cast_signed()),
         fields: Some(fields(value)),
         deleted: false,
+        outside: false,
         operations: Vec::new(),
     }
 }

@@ -77,6 +77,7 @@ async fn an_entity_lives() {
         settled_below: Counter(1),
         scope: Scope::default(),
         cursor: None,
+        from_head: false,
         rows_max: None,
     };
     let page: PullResponse = live.post("/v1/pull", &token, &pull).await.json();
