@@ -35,7 +35,9 @@ fn add_unknown_members(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(add_unknown_members),
         Value::Object(members) => {
-            for (_, value) in members.iter_mut().filter(|(name, _)| *name != "fields") {
+            // The names in these are not the protocol's.
+            let of_ours = |name: &str| !matches!(name, "fields" | "windows");
+            for (_, value) in members.iter_mut().filter(|(name, _)| of_ours(name)) {
                 add_unknown_members(value);
             }
             members.insert("of_a_later_version".into(), json!({"a": [null, {"b": 1.5}]}));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clarity_model::Schema;
 use clarity_protocol::{
-    DeviceList, Hint, Problem, ProblemCode, PullRequest, PushRequest, RefreshRequest,
+    DeviceList, FetchRequest, Hint, Problem, ProblemCode, PullRequest, PushRequest, RefreshRequest,
     SignUpRequest, Tokens,
 };
 use clarity_server::{Core, DeviceId, RequestError, SqliteOptions};
@@ -52,6 +52,8 @@ fn the_conversation() {
         let answer = core.pull(account, DeviceId(1), &request).unwrap();
         answers.push((format!("{name}-answer"), json!(answer)));
     }
+    let request: FetchRequest = parsed("fetch-1");
+    answers.push(("fetch-1-answer".to_owned(), json!(core.fetch(account, &request).unwrap())));
     for (name, answer) in answers {
         let documented: Value = parsed(&name);
         let pretty = serde_json::to_string_pretty(&answer).unwrap();
