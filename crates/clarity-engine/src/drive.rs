@@ -331,54 +331,36 @@ pub(crate) fn finished(
 ) -> Result<Vec<Effect>, StoreError> {
     let Some(in_flight) = schedule.take(request) else { return Ok(Vec::new()) };
     context.noted.status = true;
+    let response = match result {
+        Ok(response) => response,
+        Err(failure) => return failed(context, schedule, &in_flight, &failure),
+    };
     let direction = in_flight.direction();
-    match result {
-        Ok(Response::PushInPart { answered, rest }) if direction == Direction::Push => {
+    if let Some(words) = no_answer(context, schedule, (request, direction), &response)? {
+        let failure = Failure::new(FailureClass::Transient, words);
+        return failed(context, schedule, &in_flight, &failure);
+    }
+    match response {
+        Response::PushInPart { answered, rest } => {
             if names_any(context, request, &answered)? {
                 take_in(context, schedule, answered)?;
             }
-            failed(context, schedule, &in_flight, &rest)
+            return failed(context, schedule, &in_flight, &rest);
         }
-        Ok(Response::Push(response))
-            if direction == Direction::Push && !names_any(context, request, &response)? =>
-        {
-            let words = "the server's answer does not say what became of the changes";
-            let failure = Failure::new(FailureClass::Transient, words);
-            failed(context, schedule, &in_flight, &failure)
-        }
-        Ok(Response::Pull(_))
-            if direction == Direction::Pull && pull::is_void(context, schedule)? =>
-        {
-            succeeded(context, schedule, Direction::Pull)?;
-            schedule.pull_wanted = true;
-            Ok(Vec::new())
-        }
-        Ok(Response::Pull(response))
-            if direction == Direction::Pull && !pull::advances(context, &response)? =>
-        {
-            let words = "the server's answer ends where it began";
-            let failure = Failure::new(FailureClass::Transient, words);
-            failed(context, schedule, &in_flight, &failure)
-        }
-        Ok(Response::Fetch(response))
-            if direction == Direction::Fetch && !fetch::tells_any(context, request, &response)? =>
-        {
-            let words = "the server's answer tells nothing of what was asked for";
-            let failure = Failure::new(FailureClass::Transient, words);
-            failed(context, schedule, &in_flight, &failure)
-        }
-        Ok(Response::Push(response)) if direction == Direction::Push => {
+        Response::Push(response) => {
             take_in(context, schedule, response)?;
             // What the answer did not name stays in the queue and is sent again.
             context.tx.release(request)?;
-            Ok(Vec::new())
         }
-        Ok(Response::Fetch(response)) if direction == Direction::Fetch => {
+        Response::Fetch(response) => {
             succeeded(context, schedule, Direction::Fetch)?;
             fetch::answered(context, schedule, request, response)?;
-            Ok(Vec::new())
         }
-        Ok(Response::Pull(response)) if direction == Direction::Pull => {
+        Response::Pull(_) if pull::is_void(context, schedule)? => {
+            succeeded(context, schedule, Direction::Pull)?;
+            schedule.pull_wanted = true;
+        }
+        Response::Pull(response) => {
             succeeded(context, schedule, Direction::Pull)?;
             let at = response.at;
             let at_head = pull::page(context, schedule, response)?;
@@ -389,15 +371,36 @@ pub(crate) fn finished(
                 let next = context.now.plus_ms(interval_with_jitter(context));
                 schedule.next_pull = Some(next);
             }
-            Ok(Vec::new())
         }
-        Ok(_) => {
-            let failure =
-                Failure::new(FailureClass::Transient, "the answer belongs to another question");
-            failed(context, schedule, &in_flight, &failure)
-        }
-        Err(failure) => failed(context, schedule, &in_flight, &failure),
     }
+    Ok(Vec::new())
+}
+
+/// Why an answer is none to what was asked, if so: taken for one, it would be asked for at once
+/// again, without end.
+fn no_answer(
+    context: &Context<'_, '_>,
+    schedule: &Schedule,
+    (request, direction): (RequestId, Direction),
+    response: &Response,
+) -> Result<Option<&'static str>, StoreError> {
+    Ok(match (direction, response) {
+        (Direction::Push, Response::PushInPart { .. }) => None,
+        (Direction::Push, Response::Push(response)) => {
+            let words = "the server's answer does not say what became of the changes";
+            (!names_any(context, request, response)?).then_some(words)
+        }
+        (Direction::Pull, Response::Pull(response)) => {
+            let stands = !pull::advances(context, response)?;
+            let words = "the server's answer ends where it began";
+            (stands && !pull::is_void(context, schedule)?).then_some(words)
+        }
+        (Direction::Fetch, Response::Fetch(response)) => {
+            let words = "the server's answer tells nothing of what was asked for";
+            (!fetch::tells_any(context, request, response)?).then_some(words)
+        }
+        _ => Some("the answer belongs to another question"),
+    })
 }
 
 /// Takes in what a server answered to a push.

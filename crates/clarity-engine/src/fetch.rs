@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 
 use clarity_model::limits::{FETCH_KEYS_MAX, PAGE_ROWS_MAX};
-use clarity_model::{EntityKey, EntityType};
+use clarity_model::{EntityKey, EntityType, LocalTime};
 use clarity_protocol::{Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse};
 use clarity_store::{RequestId, StoreError};
 
 use crate::context::Context;
 use crate::error::WriteError;
+use crate::event::Write;
 use crate::schedule::Schedule;
 use crate::scope::is_first_reading;
 use crate::{identity, pull, push};
@@ -53,6 +54,13 @@ impl Wanted {
             Self::Range { entity_type, from_ms, to_ms } => Some((entity_type, *from_ms, *to_ms)),
             Self::Type(entity_type) => Some((entity_type, None, None)),
         }
+    }
+}
+
+/// Somebody waits for what they wish for: a wait that an earlier failure left is cut short.
+pub(crate) fn hurry_for(schedule: &mut Schedule, write: &Write, now: LocalTime) {
+    if matches!(write, Write::Fetch { .. }) {
+        schedule.hurry(now);
     }
 }
 

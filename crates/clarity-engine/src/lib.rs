@@ -183,10 +183,7 @@ impl Engine {
         let now = context.now;
         match event {
             Event::Write(write) => {
-                if matches!(write, Write::Fetch { .. }) {
-                    // Somebody waits for it.
-                    schedule.hurry(now);
-                }
+                fetch::hurry_for(schedule, &write, now);
                 match write::apply(context, write) {
                     // A full disk or a failing one is the transaction's end, not this write's.
                     Err(WriteError::Store(error)) => return Err(error.into()),
@@ -238,11 +235,7 @@ impl Engine {
                 progress::travelled(context, schedule, sent, received)?;
             }
             // Another process may have wished for something, or follow something else.
-            Event::StoreChanged => {
-                schedule.fetch_wanted = true;
-                schedule.sweeping = true;
-                schedule.pull_wanted |= scope::is_unread(context.tx)?;
-            }
+            Event::StoreChanged => scope::perhaps_another(context, schedule)?,
             Event::Timer => {}
         }
         Ok(())

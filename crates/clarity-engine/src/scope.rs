@@ -281,6 +281,17 @@ pub(crate) fn leave(context: &mut Context<'_, '_>, row: &Row) -> Result<(), Stor
     Ok(())
 }
 
+/// Another process has written: it may have wished for something, or follow something else.
+pub(crate) fn perhaps_another(
+    context: &Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
+    schedule.fetch_wanted = true;
+    schedule.sweeping = true;
+    schedule.pull_wanted |= is_unread(context.tx)?;
+    Ok(())
+}
+
 /// A silent push. A partial one brings what it names before anything else; what is not followed is
 /// nothing to this device.
 pub(crate) fn hinted(

@@ -57,7 +57,7 @@ fn known(connection: &Connection) -> Result<BTreeMap<EntityType, String>, Storag
     }
 }
 
-/// Sets the time of every record of a type that has fields, as [`clarity_model::TypeSchema::time_ms`]
+/// Sets the time of every record of a type that has fields, as the model's `TypeSchema::time_ms`
 /// reads it: a whole number of 64 bits is one, and nothing else is.
 fn put_times(
     connection: &Connection,
