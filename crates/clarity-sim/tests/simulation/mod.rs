@@ -59,7 +59,7 @@ fn planted_bugs_are_found() {
         (Plant::AcknowledgeBeforeCommit, &["I1"]),
         (Plant::DropReceipt, &["I3", "I5", "I6"]),
         (Plant::CursorBeforeRows, &["I6"]),
-        (Plant::ResendUnderNewId, &["I3", "I5"]),
+        (Plant::ResendUnderNewId, &["I3", "I5", "I8"]),
         (Plant::AcceptHtml, &["I4", "I5", "I6", "I7"]),
         (Plant::PrunePendingRow, &["I2", "I8"]),
     ];
