@@ -73,7 +73,8 @@ pub struct BackgroundWork {
     pub requires_power: bool,
     /// What the platform says of the moment. What it does not say is in nobody's way.
     pub conditions: Conditions,
-    /// The health sources, in the order in which they are asked.
+    /// The health sources, in the order in which they are asked. The ones that
+    /// [`Client::register_source`] registered come after them.
     pub sources: Vec<Arc<dyn BackgroundSource>>,
 }
 
@@ -214,6 +215,9 @@ impl Client {
         transport: Arc<T>,
         work: &BackgroundWork,
     ) -> Result<BackgroundReport, ClientError> {
+        let mut work = work.clone();
+        work.sources.extend(self.registered_sources());
+        let work = &work;
         let deadline = Instant::now() + work.time;
         if let Some(why) = self.cannot_begin(work)? {
             return Ok(BackgroundReport {

@@ -23,6 +23,7 @@ use tokio::sync::{broadcast, oneshot};
 use crate::device::Device;
 use crate::error::ClientError;
 use crate::readers::Readers;
+use crate::sources::Registered;
 use crate::worker::{Command, Effects, Worker, now};
 
 /// How a client opens its store.
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     effects: Mutex<Option<Effects>>,
     engine: Engine,
     path: PathBuf,
+    sources: Registered,
 }
 
 /// An operation in the queue.
@@ -142,6 +144,7 @@ impl Client {
             refreshing: Arc::default(),
             engine,
             path: options.store.path,
+            sources: Registered::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -168,6 +171,10 @@ impl Client {
 
     pub(crate) fn path(&self) -> &PathBuf {
         &self.inner.path
+    }
+
+    pub(crate) fn registered(&self) -> &Registered {
+        &self.inner.sources
     }
 
     pub(crate) fn effects(&self) -> &Mutex<Option<Effects>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use clarity_engine::protocol::model::{Incarnation, LocalTime, Schema};
+use clarity_engine::protocol::model::{Counter, Incarnation, LocalTime, Schema};
 use clarity_engine::store::{Birth, OpenOptions, Store};
 use clarity_engine::{Engine, Entropy, Event, Handled, Preview, Role, Write};
 
@@ -77,6 +77,26 @@ impl Device {
     pub fn preview(&mut self, writes: Vec<Write>, now: LocalTime) -> Result<Preview, ClientError> {
         let mut transaction = self.store.begin()?;
         Ok(self.engine.preview(&mut transaction, writes, now, &mut self.entropy)?)
+    }
+
+    /// Puts a whole store back in one durable transaction: `rows` puts the rows back and says whose
+    /// account it was and where to count on from; the engine does the rest.
+    ///
+    /// # Errors
+    /// When `rows` or the store fails; then nothing has happened.
+    pub(crate) fn restore<T>(
+        &mut self,
+        now: LocalTime,
+        rows: impl FnOnce(
+            &mut clarity_engine::store::StoreTransaction<'_>,
+        ) -> Result<(T, Option<String>, Counter), ClientError>,
+    ) -> Result<T, ClientError> {
+        let mut transaction = self.store.begin()?;
+        let (result, account, next) = rows(&mut transaction)?;
+        let entropy = &mut self.entropy;
+        self.engine.restored(&mut transaction, account.as_deref(), next, now, entropy)?;
+        transaction.commit()?;
+        Ok(result)
     }
 
     /// Says whether this process drains the store: see [`Role`].

@@ -54,6 +54,21 @@ pub enum ClientError {
     /// The store belongs to another account.
     #[error("this store belongs to another account; use another store for this account")]
     OtherAccount,
+    /// There is no such import.
+    #[error("there is no such import on this device; list them with their numbers")]
+    NoSuchImport,
+    /// A source of health data gives nothing now, for this reason.
+    #[error("{0}")]
+    Source(String),
+    /// A source of health data does not keep to its contract.
+    #[error("the source breaks its contract: {0}; nothing of this page was stored")]
+    SourceContract(&'static str),
+    /// An export could not be written.
+    #[error("the export could not be written: {0}; nothing else was changed")]
+    ExportFile(#[source] std::io::Error),
+    /// An export is not whole, or is not one that this version can take in.
+    #[error("the export cannot be taken in: {0}; nothing of it was stored")]
+    ExportRefused(&'static str),
     /// An import could not be read.
     #[error(transparent)]
     Import(#[from] clarity_health::HealthError),
@@ -96,7 +111,15 @@ impl ClientError {
             Self::Server(failure) if failure.class == FailureClass::Auth => ErrorKind::AuthRequired,
             Self::Server(_) => ErrorKind::Unreachable,
             Self::WrongCredentials => ErrorKind::WrongCredentials,
-            Self::Import(_) => ErrorKind::Import,
+            Self::ExportFile(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                ErrorKind::StorageFull
+            }
+            Self::ExportFile(_) => ErrorKind::Store,
+            Self::Import(_)
+            | Self::Source(_)
+            | Self::SourceContract(_)
+            | Self::ExportRefused(_) => ErrorKind::Import,
+            Self::NoSuchImport => ErrorKind::NotFound,
             Self::AlreadyDraining => ErrorKind::Busy,
             Self::Closed => ErrorKind::Closed,
         }

@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use clarity_engine::protocol::model::{EntityKey, EntityType};
-use clarity_engine::{ImportSample, Imported, Write};
-use clarity_health::{AppleExport, Progress, ReadReport, Sample};
+use clarity_engine::store::ListOptions;
+use clarity_engine::{
+    ExternalName, Import, ImportDeletion, ImportInfo, ImportSample, Imported, Write,
+};
+use clarity_health::{
+    AppleExport, Batch, Deletion, HealthError, HealthFile, Progress, ReadReport, Sample,
+};
 use serde::Serialize;
 
 use crate::client::Client;
@@ -24,6 +29,8 @@ pub struct ImportProgress {
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImportReport {
+    /// Its number on this device, by which it can be undone.
+    pub import: i64,
     /// Samples that were read.
     pub read: u64,
     /// Samples that were not here.
@@ -32,6 +39,8 @@ pub struct ImportReport {
     pub changed: u64,
     /// Samples that were here already.
     pub duplicate: u64,
+    /// Entities that were deleted because the source says that they were never true.
+    pub deleted: u64,
     /// What was left out, by reason in words.
     pub skipped: BTreeMap<String, u64>,
     /// Places that could not be read.
@@ -40,27 +49,70 @@ pub struct ImportReport {
     pub details: ReadReport,
 }
 
+/// What an undo of an import deletes or deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UndoneImport {
+    /// The import.
+    pub import: i64,
+    /// Entities that it brought and that nobody has changed since, by type: these are deleted.
+    pub deleted: BTreeMap<EntityType, u64>,
+    /// Entities that were changed since, by type: these stay.
+    pub kept: BTreeMap<EntityType, u64>,
+}
+
+type BatchSink<'s> = &'s mut dyn FnMut(Batch) -> ControlFlow<()>;
+type ProgressSink<'s> = &'s mut dyn FnMut(Progress);
+
 impl Client {
-    /// Imports an Apple Health export: everything that is not here yet.
-    ///
-    /// Each batch is durable when the next one is read, so an import that is killed goes on where
-    /// it was when it is started again, and an import of the same export again changes nothing,
-    /// here and on every other device. Memory does not grow with the size of the export.
+    /// Imports an Apple Health export: everything that is not here yet. As
+    /// [`Client::import_health`].
     ///
     /// # Errors
-    /// When the export cannot be read at all, or the store fails; what was imported until then is
-    /// kept. Damaged and unknown parts are no errors: they are in the report.
+    /// As [`Client::import_health`].
     pub fn import_apple_health(
         &self,
         export: &mut AppleExport,
-        mut progress: impl FnMut(ImportProgress),
+        progress: impl FnMut(ImportProgress),
     ) -> Result<ImportReport, ClientError> {
-        let import_id = number_of(export.import_id().as_str());
-        let mut pending = Pending { client: self, import_id, sum: Imported::default(), last: None };
+        let import = number_of(export.import_id().as_str());
+        self.import_read(import, "apple-health-export", progress, &mut |sink, progress| {
+            let mut samples = |samples| sink(Batch { samples, deletions: Vec::new() });
+            export.read(&mut samples, progress)
+        })
+    }
+
+    /// Imports a file or folder of any known format: everything that is not here yet.
+    ///
+    /// Each batch is durable when the next one is read, so an import that is killed goes on where
+    /// it was when it is started again, and an import of the same file again changes nothing, here
+    /// and on every other device. Memory does not grow with the size of the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all, or the store fails; what was imported until then is
+    /// kept. Damaged and unknown parts are no errors: they are in the report.
+    pub fn import_health(
+        &self,
+        file: &mut HealthFile,
+        progress: impl FnMut(ImportProgress),
+    ) -> Result<ImportReport, ClientError> {
+        let import = number_of(file.import_id().as_str());
+        let source = file.source_id();
+        self.import_read(import, source, progress, &mut |sink, progress| file.read(sink, progress))
+    }
+
+    fn import_read(
+        &self,
+        import_id: i64,
+        source: &'static str,
+        mut progress: impl FnMut(ImportProgress),
+        read: &mut dyn FnMut(BatchSink<'_>, ProgressSink<'_>) -> Result<ReadReport, HealthError>,
+    ) -> Result<ImportReport, ClientError> {
+        let sum = Imported::default();
+        let mut pending = Pending { client: self, import_id, source, sum, last: None };
         let mut failure = None;
         let imported = std::cell::Cell::new(Imported::default());
-        let details = export.read(
-            &mut |samples| match pending.take(samples) {
+        let details = read(
+            &mut |batch| match pending.take(batch) {
                 Ok(()) => {
                     imported.set(pending.sum);
                     ControlFlow::Continue(())
@@ -76,24 +128,98 @@ impl Client {
             return Err(error);
         }
         pending.wait()?;
-        Ok(report(details, pending.sum))
+        let report = report(import_id, details, pending.sum);
+        let kept = serde_json::json!({
+            "read": report.read, "new": report.new, "changed": report.changed,
+            "duplicate": report.duplicate, "deleted": report.deleted,
+            "skipped": report.skipped, "damaged": report.damaged,
+            "complete": report.details.complete,
+        });
+        self.write(Write::FinishImport { import_id, report: kept })?;
+        Ok(report)
+    }
+
+    /// The imports of this device, the latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn imports(&self) -> Result<Vec<ImportInfo>, ClientError> {
+        self.read(|tx| Ok(self.engine().imports(tx)?))
+    }
+
+    /// What [`Client::undo_import`] would delete, and what it would keep.
+    ///
+    /// # Errors
+    /// When there is no such import, or the store cannot be read.
+    pub fn preview_undo_import(&self, import: i64) -> Result<UndoneImport, ClientError> {
+        self.walk_import(import, |_| Ok(()))
+    }
+
+    /// Deletes what an import brought and nobody has changed since, on every device. What is
+    /// deleted stays in the history for 30 days. It is durable part by part: an undo that is killed
+    /// goes on when it is started again.
+    ///
+    /// # Errors
+    /// When there is no such import, or the store fails; what was deleted until then stays so.
+    pub fn undo_import(&self, import: i64) -> Result<UndoneImport, ClientError> {
+        self.walk_import(import, |keys| {
+            self.write(Write::UndoImport { import_id: import, keys }).map(drop)
+        })
+    }
+
+    fn walk_import(
+        &self,
+        import: i64,
+        mut part: impl FnMut(Vec<EntityKey>) -> Result<(), ClientError>,
+    ) -> Result<UndoneImport, ClientError> {
+        if self.read(|tx| Ok(tx.import(import)?))?.is_none() {
+            return Err(ClientError::NoSuchImport);
+        }
+        let (deleted, kept) = (BTreeMap::new(), BTreeMap::new());
+        let mut undone = UndoneImport { import, deleted, kept };
+        for entity_type in self.read(|tx| Ok(tx.entity_types()?))? {
+            let mut options = ListOptions { after: None, limit: UNDO_ROWS, include_deleted: false };
+            loop {
+                let (members, next) = self.read(|tx| {
+                    Ok(self.engine().import_members(tx, import, &entity_type, &options)?)
+                })?;
+                let mut keys = Vec::new();
+                for member in members {
+                    let side =
+                        if member.untouched { &mut undone.deleted } else { &mut undone.kept };
+                    *side.entry(entity_type.clone()).or_default() += 1;
+                    if member.untouched {
+                        keys.push(member.key);
+                    }
+                }
+                if !keys.is_empty() {
+                    part(keys)?;
+                }
+                let Some(next) = next else { break };
+                options.after = Some(next);
+            }
+        }
+        Ok(undone)
     }
 }
+
+/// How many rows are looked at for one part of an undo.
+const UNDO_ROWS: usize = 1_000;
 
 /// At most one batch is being written while the next one is read.
 struct Pending<'c> {
     client: &'c Client,
     import_id: i64,
+    source: &'static str,
     sum: Imported,
     last: Option<WaitingWrite>,
 }
 
 impl Pending<'_> {
-    fn take(&mut self, samples: Vec<Sample>) -> Result<(), ClientError> {
-        let samples = samples.into_iter().map(import_sample).collect::<Result<Vec<_>, _>>()?;
+    fn take(&mut self, batch: Batch) -> Result<(), ClientError> {
+        let import = import_of(batch, self.import_id, self.source)?;
         self.wait()?;
-        let write = Write::Import { import_id: self.import_id, samples };
-        self.last = Some(self.client.worker().write(write)?);
+        self.last = Some(self.client.worker().write(Write::Import(import))?);
         Ok(())
     }
 
@@ -106,22 +232,44 @@ impl Pending<'_> {
     }
 }
 
+/// A batch as the engine takes it in.
+pub(crate) fn import_of(batch: Batch, import_id: i64, source: &str) -> Result<Import, ClientError> {
+    let samples = batch.samples.into_iter().map(import_sample).collect::<Result<Vec<_>, _>>()?;
+    let deletions = batch.deletions.into_iter().map(|deletion| {
+        Ok(match deletion {
+            Deletion::External(external) => ImportDeletion::External(external),
+            Deletion::Entity { entity_type, id } => {
+                ImportDeletion::Entity(EntityKey { entity_type: type_of(entity_type)?, id })
+            }
+        })
+    });
+    let deletions = deletions.collect::<Result<Vec<_>, ClientError>>()?;
+    Ok(Import { import_id, samples, source: Some(source.to_owned()), deletions, step: None })
+}
+
 fn import_sample(sample: Sample) -> Result<ImportSample, ClientError> {
-    // The names of the shipped types are valid by construction; see the test of the import.
-    let entity_type = EntityType::new(sample.entity_type).map_err(|_| ClientError::Closed)?;
+    let entity_type = type_of(sample.entity_type)?;
+    let external = sample.external;
     Ok(ImportSample {
         key: EntityKey { entity_type: entity_type.clone(), id: sample.id },
         sibling: EntityKey { entity_type, id: sample.sibling_id },
         fields: sample.fields,
+        external: external.map(|name| ExternalName { id: name.id, version: name.version }),
     })
 }
 
+/// The names of the shipped types are valid by construction; see the test of the import.
+fn type_of(name: &str) -> Result<EntityType, ClientError> {
+    EntityType::new(name).map_err(|_| ClientError::Closed)
+}
+
 /// The first 60 bits of the import's name: enough to tell one export from another.
-fn number_of(import_id: &str) -> i64 {
+#[must_use]
+pub(crate) fn number_of(import_id: &str) -> i64 {
     i64::from_str_radix(import_id.get(..15).unwrap_or_default(), 16).unwrap_or_default()
 }
 
-fn report(details: ReadReport, sum: Imported) -> ImportReport {
+fn report(import: i64, details: ReadReport, sum: Imported) -> ImportReport {
     let mut skipped: BTreeMap<String, u64> =
         details.skipped.iter().map(|(reason, count)| (reason.to_owned(), count)).collect();
     let here = [
@@ -132,10 +280,12 @@ fn report(details: ReadReport, sum: Imported) -> ImportReport {
         skipped.insert(reason.to_owned(), count);
     }
     ImportReport {
+        import,
         read: details.emitted.total(),
         new: sum.new,
         changed: sum.changed,
         duplicate: sum.duplicate,
+        deleted: sum.deleted,
         skipped,
         damaged: details.damaged_total,
         details,

@@ -4,7 +4,8 @@
 //! when the call returns, is seen by every read from then on, and reaches the server and the other
 //! devices when there is a way. `examples/` shows it in pieces that run, each also as a test:
 //! `quick_start`, `custom_transport` (your own backend), `policies` (what merges by itself),
-//! `conflict_inbox` (what waits for a person), `import_health` and `background_run`.
+//! `conflict_inbox` (what waits for a person), `import_health`, `health_source` (your own source of
+//! health data) and `background_run`.
 //!
 //! ```no_run
 //! use clarity_client::{Client, ClientOptions, EntityType, Fields};
@@ -26,6 +27,8 @@ mod error;
 mod transport;
 
 #[cfg(not(target_arch = "wasm32"))]
+mod archive;
+#[cfg(not(target_arch = "wasm32"))]
 mod background;
 #[cfg(not(target_arch = "wasm32"))]
 mod batch;
@@ -35,6 +38,8 @@ mod client;
 mod driver;
 #[cfg(not(target_arch = "wasm32"))]
 mod explain;
+#[cfg(not(target_arch = "wasm32"))]
+mod export;
 #[cfg(not(target_arch = "wasm32"))]
 mod fetch;
 #[cfg(not(target_arch = "wasm32"))]
@@ -56,9 +61,13 @@ mod readers;
 #[cfg(not(target_arch = "wasm32"))]
 mod reads;
 #[cfg(not(target_arch = "wasm32"))]
+mod restore;
+#[cfg(not(target_arch = "wasm32"))]
 mod scheduler;
 #[cfg(not(target_arch = "wasm32"))]
 mod scope;
+#[cfg(not(target_arch = "wasm32"))]
+mod sources;
 #[cfg(not(target_arch = "wasm32"))]
 mod watch;
 #[cfg(not(target_arch = "wasm32"))]
@@ -68,6 +77,8 @@ pub use device::{Device, OsEntropy};
 pub use error::{ClientError, ErrorKind};
 pub use transport::{Refreshed, Transport, TransportFuture};
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use archive::ExportArchive;
 #[cfg(not(target_arch = "wasm32"))]
 pub use background::{
     BACKGROUND_TIME, BackgroundEnd, BackgroundFailure, BackgroundReport, BackgroundSource,
@@ -82,13 +93,15 @@ pub use driver::{SyncEnd, SyncReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use explain::SyncedBy;
 #[cfg(not(target_arch = "wasm32"))]
+pub use export::{ExportProgress, ExportReport};
+#[cfg(not(target_arch = "wasm32"))]
 pub use fetch::Fetched;
 #[cfg(not(target_arch = "wasm32"))]
 pub use handle::{OperationHandle, OperationOutcome};
 #[cfg(not(target_arch = "wasm32"))]
 pub use http::HttpTransport;
 #[cfg(not(target_arch = "wasm32"))]
-pub use import::{ImportProgress, ImportReport};
+pub use import::{ImportProgress, ImportReport, UndoneImport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use inbox::{BulkReport, FailedOperation, LeftOperation};
 #[cfg(not(target_arch = "wasm32"))]
@@ -96,9 +109,13 @@ pub use inspect::KnownOperation;
 #[cfg(not(target_arch = "wasm32"))]
 pub use reads::{Continuation, Page, Period, Rollup, RollupQuery};
 #[cfg(not(target_arch = "wasm32"))]
+pub use restore::{RestoreProgress, RestoreReport};
+#[cfg(not(target_arch = "wasm32"))]
 pub use scheduler::{
     BackgroundPlan, BackgroundRequest, BackgroundScheduler, DesktopScheduler, LastRun, Promise,
 };
+#[cfg(not(target_arch = "wasm32"))]
+pub use sources::{PullBudget, PullReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use watch::Live;
 

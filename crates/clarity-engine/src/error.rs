@@ -64,6 +64,9 @@ pub enum WriteError {
     /// The entity has an open conflict that must be settled first.
     #[error("a resolution names the field \"{0}\", which is not in conflict")]
     NotInConflict(String),
+    /// No deletions of the source wait for a person.
+    #[error("no deletions of this source wait to be confirmed or refused")]
+    NothingHeld,
     /// An atomic batch is too large for one request.
     #[error(
         "an atomic batch holds at most {} operations and 1 MiB; make several batches",

@@ -8,14 +8,16 @@ use clarity_protocol::{
     Failure, FetchRequest, FetchResponse, Hint, PullRequest, PullResponse, PushRequest,
     PushResponse, Scope, Tokens,
 };
-use clarity_store::RequestId;
+use clarity_store::{PortableRow, RequestId};
 use serde_json::Value;
 
 use crate::conflict::{ConflictId, ConflictMark, Resolution};
 use crate::error::WriteError;
+use crate::feed::{FeedStep, SourceChange};
 use crate::fetch::Wanted;
 use crate::history::HistoryId;
 use crate::network::NetworkPolicy;
+use crate::restore::ExportedEntity;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -213,12 +215,41 @@ pub enum Write {
         /// The writes.
         writes: Vec<Write>,
     },
-    /// Samples of a health source, by stable ids: what is there already changes nothing.
-    Import {
-        /// The stable id of what is imported, the same when it is imported again.
+    /// A part of a health source: what is there already changes nothing.
+    Import(Import),
+    /// Says that an import has ended, and keeps its report.
+    FinishImport {
+        /// The import.
         import_id: i64,
-        /// The samples.
-        samples: Vec<ImportSample>,
+        /// What it did, without values.
+        report: Value,
+    },
+    /// Takes a part of an export into a store that is in use: what is missing is made, what waited
+    /// there is done here, and what is here otherwise stays.
+    MergeExport {
+        /// The import.
+        import_id: i64,
+        /// Whether what waited there is still to be done.
+        replay: bool,
+        /// Entities.
+        entities: Vec<(EntityKey, ExportedEntity)>,
+        /// Values that lost, as rows.
+        history: Vec<PortableRow>,
+    },
+    /// Deletes entities that an import brought, those that nobody has changed since. What they
+    /// held is kept in history.
+    UndoImport {
+        /// The import.
+        import_id: i64,
+        /// Which entities; others than the import's are left alone.
+        keys: Vec<EntityKey>,
+    },
+    /// Says something of a health source.
+    Source {
+        /// The source.
+        source: String,
+        /// What.
+        change: SourceChange,
     },
     /// Takes back an operation that has not been sent.
     Rollback {
@@ -289,7 +320,11 @@ impl fmt::Debug for Write {
             Self::Update { .. } => ("Update", None),
             Self::Delete { .. } => ("Delete", None),
             Self::Batch { .. } => ("Batch", None),
-            Self::Import { .. } => ("Import", None),
+            Self::Import(_) => ("Import", None),
+            Self::FinishImport { .. } => ("FinishImport", None),
+            Self::MergeExport { .. } => ("MergeExport", None),
+            Self::UndoImport { .. } => ("UndoImport", None),
+            Self::Source { .. } => ("Source", None),
             Self::Rollback { operation } => ("Rollback", Some(operation)),
             Self::Retry { operation } => ("Retry", Some(operation)),
             Self::Discard { operation } => ("Discard", Some(operation)),
@@ -308,6 +343,45 @@ impl fmt::Debug for Write {
     }
 }
 
+/// A part of a health source, taken in as a whole or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Import {
+    /// The stable id of what is imported, the same when it is imported again.
+    pub import_id: i64,
+    /// The samples.
+    pub samples: Vec<ImportSample>,
+    /// The source, under which its names are kept; absent for one that has none.
+    pub source: Option<String>,
+    /// What is no longer there.
+    pub deletions: Vec<ImportDeletion>,
+    /// Where the source's feed stands after this; kept with the samples in one transaction.
+    pub step: Option<FeedStep>,
+}
+
+/// Something that a source no longer has. `Debug` hides what.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ImportDeletion {
+    /// By the source's own name, with the parts of it.
+    External(String),
+    /// By the entity that it became.
+    Entity(EntityKey),
+}
+
+impl fmt::Debug for ImportDeletion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ImportDeletion")
+    }
+}
+
+/// What a source calls a sample. `Debug` hides the name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExternalName {
+    /// Its name for ever.
+    pub id: String,
+    /// Its version there; one that is not newer changes nothing.
+    pub version: Option<i64>,
+}
+
 /// One sample of a health source.
 #[derive(Clone)]
 pub struct ImportSample {
@@ -317,6 +391,8 @@ pub struct ImportSample {
     pub sibling: EntityKey,
     /// Its fields.
     pub fields: Fields,
+    /// What the source calls it, where its names last.
+    pub external: Option<ExternalName>,
 }
 
 impl fmt::Debug for ImportSample {
@@ -347,6 +423,9 @@ pub struct Imported {
     pub deleted_before: u64,
     /// Left out because the entity would be larger than the limit or is otherwise not allowed.
     pub invalid: u64,
+    /// Deleted because the source no longer has it, or because the import is undone.
+    #[serde(default)]
+    pub deleted: u64,
 }
 
 impl Imported {
@@ -357,6 +436,7 @@ impl Imported {
         self.duplicate += other.duplicate;
         self.deleted_before += other.deleted_before;
         self.invalid += other.invalid;
+        self.deleted += other.deleted;
     }
 }
 

@@ -31,12 +31,27 @@ pub enum HistoryCause {
     RolledBack,
     /// A person deleted the entity on this device.
     Deleted,
+    /// Its source says that it is gone or was never true.
+    Withdrawn,
+    /// Its source no longer has it, as a comparison with all that it has showed.
+    #[serde(rename = "reconcile")]
+    Reconciled,
+    /// A person undid the import that brought it.
+    ImportUndone,
 }
 
 impl HistoryCause {
     /// All causes.
-    pub const ALL: [Self; 5] =
-        [Self::Superseded, Self::Resolved, Self::Discarded, Self::RolledBack, Self::Deleted];
+    pub const ALL: [Self; 8] = [
+        Self::Superseded,
+        Self::Resolved,
+        Self::Discarded,
+        Self::RolledBack,
+        Self::Deleted,
+        Self::Withdrawn,
+        Self::Reconciled,
+        Self::ImportUndone,
+    ];
 
     /// The cause as one lower-case word.
     #[must_use]
@@ -47,7 +62,16 @@ impl HistoryCause {
             Self::Discarded => "discarded",
             Self::RolledBack => "rolled_back",
             Self::Deleted => "deleted",
+            Self::Withdrawn => "withdrawn",
+            Self::Reconciled => "reconcile",
+            Self::ImportUndone => "import_undone",
         }
+    }
+
+    /// Whether a whole entity was lost for this cause.
+    pub(crate) fn is_deletion(word: &str) -> bool {
+        let deletions = [Self::Deleted, Self::Withdrawn, Self::Reconciled, Self::ImportUndone];
+        deletions.iter().any(|cause| cause.as_str() == word)
     }
 
     fn from_word(word: &str) -> Option<Self> {

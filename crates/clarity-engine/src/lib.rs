@@ -26,6 +26,7 @@ mod event;
 mod explain;
 mod explain_words;
 mod failure;
+mod feed;
 mod fetch;
 mod history;
 mod identity;
@@ -39,6 +40,7 @@ mod preview;
 mod progress;
 mod pull;
 mod push;
+mod restore;
 mod revert;
 mod rollback;
 mod schedule;
@@ -61,16 +63,22 @@ pub use conflict::{ConflictField, ConflictId, ConflictInfo, ConflictMark, Delete
 pub use context::Entropy;
 pub use error::{EngineError, WriteError};
 pub use event::{
-    Changes, Effect, Event, Handled, ImportSample, Imported, Request, Response, TokenResult, Write,
-    Written,
+    Changes, Effect, Event, ExternalName, Handled, Import, ImportDeletion, ImportSample, Imported,
+    Request, Response, TokenResult, Write, Written,
 };
 pub use explain::{EntityExplanation, Explanation, Why};
 pub use failure::FailureReason;
+pub use feed::{
+    Comparing, FeedCursor, FeedScope, FeedStep, HELD_DELETIONS, HELD_DELETIONS_PERCENT,
+    SourceChange, SourceInfo, SourceState,
+};
 pub use fetch::{WANTED_KEYS_MAX, WANTED_RANGES_MAX, Wanted};
 pub use history::{HISTORY_KEPT_MS, HistoryCause, HistoryEntry, HistoryId};
+pub use import::{ImportInfo, ImportMember};
 pub use network::{METERED_WISH_MS, NETWORK_DEBOUNCE_MS, NetworkPolicy, NetworkState};
 pub use preview::{Preview, PreviewEntity, PreviewField, PreviewOperation};
 pub use progress::Progress;
+pub use restore::ExportedEntity;
 pub use schedule::{
     ATTEMPTS_PER_HOUR_MAX, BACKOFF_BASE_MS, BACKOFF_CAP_MS, BACKOFF_EARLY_CAP_MS, BACKOFF_EARLY_MS,
     PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,
@@ -241,6 +249,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends the restore of a whole store, in the transaction that put its rows back: the store
+    /// begins a new life, and reads everything again before it sends anything.
+    ///
+    /// # Errors
+    /// When the store fails, or what was restored cannot be read.
+    pub fn restored(
+        &self,
+        tx: &mut StoreTransaction<'_>,
+        account: Option<&str>,
+        next_counter: clarity_model::Counter,
+        now: LocalTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), EngineError> {
+        let mut noted = Noted::default();
+        let mut context = Context { tx, now, entropy, noted: &mut noted };
+        Ok(restore::restored(&mut context, account, next_counter)?)
+    }
+
     /// Where the sync stands.
     ///
     /// # Errors
@@ -300,6 +326,49 @@ impl Engine {
     ) -> Result<Vec<ConflictInfo>, StoreError> {
         let records = tx.conflicts(after.map_or(0, |id| id.0), limit)?;
         Ok(records.into_iter().filter_map(conflict::info).collect())
+    }
+
+    /// The health sources that this store knows, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn sources(&self, tx: &StoreTransaction<'_>) -> Result<Vec<SourceInfo>, StoreError> {
+        feed::infos(tx)
+    }
+
+    /// What is kept of one health source; what holds for an unknown one if it is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn source_state(
+        &self,
+        tx: &StoreTransaction<'_>,
+        source: &str,
+    ) -> Result<SourceState, StoreError> {
+        feed::state(tx, source)
+    }
+
+    /// The imports of this store, the latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn imports(&self, tx: &StoreTransaction<'_>) -> Result<Vec<ImportInfo>, StoreError> {
+        Ok(tx.imports()?.into_iter().map(ImportInfo::from).collect())
+    }
+
+    /// Entities of a type that an import brought, among the ones that `options` name; and the id to
+    /// go on after, if there are more.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn import_members(
+        &self,
+        tx: &StoreTransaction<'_>,
+        import_id: i64,
+        entity_type: &clarity_model::EntityType,
+        options: &clarity_store::ListOptions,
+    ) -> Result<(Vec<ImportMember>, Option<EntityId>), StoreError> {
+        import::members(tx, import_id, entity_type, options)
     }
 
     /// One open conflict.

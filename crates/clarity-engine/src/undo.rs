@@ -48,7 +48,7 @@ pub(crate) fn plan(tx: &StoreTransaction<'_>, record: &HistoryRecord) -> Result<
         (Some(Kind::Create), Some(row)) if row.fields == lost.fields => {
             Err(WriteError::NothingToUndo(IS_THERE))
         }
-        (_, Some(_)) if record.entry.cause == HistoryCause::Deleted.as_str() => {
+        (_, Some(_)) if HistoryCause::is_deletion(&record.entry.cause) => {
             Err(WriteError::NothingToUndo("the entity was made again meanwhile"))
         }
         (_, Some(row)) => {

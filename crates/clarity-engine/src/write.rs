@@ -15,20 +15,25 @@ use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::{Write, Written};
 use crate::history::{HistoryCause, Lost, remember};
-use crate::import::import;
 use crate::view::{self, lane_is_blocked, materialise_create};
-use crate::{fetch, ids, inbox, rollback, scope, undo};
+use crate::{feed, fetch, ids, import, inbox, restore, rollback, scope, undo};
 
 /// Applies one write. On an error nothing of it stays.
 pub(crate) fn apply(context: &mut Context<'_, '_>, write: Write) -> Result<Written, WriteError> {
     context.savepoint(|context| match write {
         Write::Batch { atomic, writes } => batch(context, atomic, writes),
-        Write::Import { import_id, samples } => import(context, import_id, samples),
         Write::Rollback { operation } => rollback::rollback(context, operation),
         Write::RollbackEntity { key } => {
             let key = context.tx.present_key(&key)?;
             rollback::rollback_entity(context, &key)
         }
+        Write::Import(part) => import::import(context, part),
+        Write::FinishImport { import_id, report } => import::finish(context, import_id, report),
+        Write::MergeExport { import_id, replay, entities, history } => {
+            restore::merge(context, import_id, replay, entities, &history)
+        }
+        Write::UndoImport { import_id, keys } => import::undo(context, import_id, &keys),
+        Write::Source { source, change } => feed::change(context, &source, change),
         Write::Retry { operation } => inbox::retry(context, operation),
         Write::EditAndRetry { operation, changes } => {
             inbox::edit_and_retry(context, operation, changes)
@@ -288,6 +293,17 @@ pub(crate) fn delete(
     seen: Option<ReadVersion>,
     batch: Option<Counter>,
 ) -> Result<Counter, WriteError> {
+    delete_because(context, key, seen, batch, HistoryCause::Deleted)
+}
+
+/// Deletes an entity, and keeps why.
+pub(crate) fn delete_because(
+    context: &mut Context<'_, '_>,
+    key: &EntityKey,
+    seen: Option<ReadVersion>,
+    batch: Option<Counter>,
+    cause: HistoryCause,
+) -> Result<Counter, WriteError> {
     let row = live_row(context, key)?;
     let mut seen = seen.map_or_else(|| row.fields.clone(), |seen| seen.fields);
     ids::meet_seen(context, key, &mut seen, &row.fields)?;
@@ -300,7 +316,7 @@ pub(crate) fn delete(
     let change = Queued { kind: Kind::Delete, changes, batch, parents: Vec::new() };
     let (counter, held) = queue(context, key, &row, change)?;
     let lost = Lost::entity(&row.fields);
-    remember(context, key, Some(counter), HistoryCause::Deleted, &lost)?;
+    remember(context, key, Some(counter), cause, &lost)?;
     let stored = StoredEntity { fields: Fields::new(), state: RowState::PendingDelete, ..row };
     context.tx.put_entity(key, &stored)?;
     note(context, key);

@@ -57,7 +57,7 @@ mod xml;
 
 pub use apple::AppleExport;
 pub use bundled::{BundledExport, bundled_export};
-pub use csv::{CsvFile, CsvOptions, DateOrder};
+pub use csv::{CsvFile, CsvOptions, CsvWriter, DateOrder};
 pub use error::HealthError;
 pub use fhir::{FhirFile, FhirWriter, Measured};
 pub use file::{FileSource, HealthFile};

@@ -41,17 +41,24 @@ pub(crate) const METRICS: &[Metric] = metrics! {
     "StepCount" ["55423-8", "41950-7"], "count", "{steps}" * 1.0, ACTIVITY, ["steps", "step count"];
     "ActiveEnergyBurned" ["55424-6", "41979-6"], "kcal", "kcal" * 1.0, ACTIVITY,
         ["active energy", "active energy burned", "calories active"];
-    "AppleExerciseTime" ["55411-3"], "min", "min" * 1.0, ACTIVITY, ["exercise time", "exercise minutes"];
-    "DistanceWalkingRunning" ["55430-3"], "m", "m" * 1.0, ACTIVITY, ["distance", "walking running distance"];
-    "BodyMass" ["29463-7", "3141-9"], "kg", "kg" * 1.0, VITAL, ["weight", "body mass", "body weight"];
+    "AppleExerciseTime" ["55411-3"], "min", "min" * 1.0, ACTIVITY,
+        ["exercise time", "exercise minutes"];
+    "DistanceWalkingRunning" ["55430-3"], "m", "m" * 1.0, ACTIVITY,
+        ["distance", "walking running distance"];
+    "BodyMass" ["29463-7", "3141-9"], "kg", "kg" * 1.0, VITAL,
+        ["weight", "body mass", "body weight"];
     "Height" ["8302-2"], "m", "cm" * 100.0, VITAL, ["height", "body height"];
     "BodyMassIndex" ["39156-5"], "count", "kg/m2" * 1.0, VITAL, ["bmi", "body mass index"];
-    "BodyFatPercentage" ["41982-0"], "1", "%" * 100.0, VITAL, ["body fat", "body fat percentage", "fat"];
+    "BodyFatPercentage" ["41982-0"], "1", "%" * 100.0, VITAL,
+        ["body fat", "body fat percentage", "fat"];
     "OxygenSaturation" ["2708-6", "59408-5"], "1", "%" * 100.0, VITAL,
         ["oxygen saturation", "blood oxygen", "spo2"];
-    "RespiratoryRate" ["9279-1"], "count/min", "/min" * 1.0, VITAL, ["respiratory rate", "breathing rate"];
-    "BodyTemperature" ["8310-5", "8331-1"], "degC", "Cel" * 1.0, VITAL, ["temperature", "body temperature"];
-    "BloodGlucose" ["15074-8", "2339-0"], "mmol/L", "mmol/L" * 1.0, VITAL, ["glucose", "blood glucose", "blood sugar"];
+    "RespiratoryRate" ["9279-1"], "count/min", "/min" * 1.0, VITAL,
+        ["respiratory rate", "breathing rate"];
+    "BodyTemperature" ["8310-5", "8331-1"], "degC", "Cel" * 1.0, VITAL,
+        ["temperature", "body temperature"];
+    "BloodGlucose" ["15074-8", "2339-0"], "mmol/L", "mmol/L" * 1.0, VITAL,
+        ["glucose", "blood glucose", "blood sugar"];
     "BloodPressureSystolic" ["8480-6"], "mmHg", "mm[Hg]" * 1.0, VITAL,
         ["systolic", "systolic blood pressure", "blood pressure systolic", "sys"];
     "BloodPressureDiastolic" ["8462-4"], "mmHg", "mm[Hg]" * 1.0, VITAL,

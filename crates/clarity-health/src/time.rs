@@ -159,6 +159,29 @@ pub(crate) fn civil_from_unix(unix_ms: i64, offset_min: i32) -> Civil {
     }
 }
 
+/// A moment as ISO 8601 and FHIR write it; nothing outside of the years 1 to 9999.
+pub(crate) fn date_time(unix_ms: i64, offset_min: i32) -> Option<String> {
+    // From the second of year 1 to the last but one of 9999, so that no offset leads out.
+    if !(-62_135_510_400_000..253_402_214_400_000).contains(&unix_ms) || offset_min.abs() > 840 {
+        return None;
+    }
+    let clock = civil_from_unix(unix_ms, offset_min);
+    let sign = if offset_min < 0 { '-' } else { '+' };
+    let offset = offset_min.abs();
+    Some(format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}{sign}{:02}:{:02}",
+        clock.year,
+        clock.month,
+        clock.day,
+        clock.hour,
+        clock.minute,
+        clock.second,
+        unix_ms.rem_euclid(1_000),
+        offset / 60,
+        offset % 60
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

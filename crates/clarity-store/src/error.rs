@@ -82,6 +82,11 @@ pub enum StoreError {
     /// The store already belongs to another account (promise I11).
     #[error("this store belongs to another account; use a separate store for each account")]
     OtherAccount,
+    /// A row of an export that no version of this program wrote.
+    #[error(
+        "the export holds something that this program never writes; it was changed, or damaged"
+    )]
+    NotPortable,
     /// An earlier error has already rolled the transaction back; begin a new one.
     #[error("the transaction was rolled back by an earlier error; begin again")]
     RolledBack,
@@ -130,6 +135,7 @@ impl StoreError {
             | Self::NoSuchOperation(_)
             | Self::NoTimeField(_)
             | Self::OtherAccount
+            | Self::NotPortable
             | Self::RolledBack => StoreErrorKind::Usage,
             Self::Sqlite(_) => StoreErrorKind::Other,
         }

@@ -10,13 +10,14 @@ use crate::value::{IdValue, read_id, read_key, read_unsigned, signed};
 
 /// Where entities are named besides their own tables: the table, and its columns with type and id.
 /// A test looks for columns that are missing here.
-const NAMED_IN: [(&str, &str, &str); 6] = [
+const NAMED_IN: [(&str, &str, &str); 7] = [
     ("confirmed", "type", "id"),
     ("operation", "type", "id"),
     ("conflict", "type", "entity"),
     ("history", "type", "entity"),
     ("unmet_reference", "type", "id"),
     ("unmet_reference", "from_type", "from_id"),
+    ("source_alias", "type", "id"),
 ];
 
 impl StoreTransaction<'_> {

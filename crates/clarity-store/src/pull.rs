@@ -1,7 +1,7 @@
 //! How far this device has pulled, the pages that wait to be shown, and imports.
 
 use clarity_model::{LocalTime, ServerTime};
-use rusqlite::params;
+use rusqlite::{Row, params};
 use serde_json::Value;
 
 use crate::error::StoreError;
@@ -130,16 +130,35 @@ impl StoreTransaction<'_> {
         self.execute("DELETE FROM pull_stage WHERE part = ?1", [part])
     }
 
-    /// Begins a run of an import; says its number.
+    /// Keeps or replaces a run of an import.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin_import(&mut self, source: &str, now: LocalTime) -> Result<i64, StoreError> {
+    pub fn put_import(&mut self, record: &ImportRecord) -> Result<(), StoreError> {
+        let report = record.report.as_ref();
+        let report = report.map(|report| json_text(report, "import", "report")).transpose()?;
         self.execute(
-            "INSERT INTO import (source, started_at) VALUES (?1, ?2)",
-            params![source, now.0],
+            "INSERT OR REPLACE INTO import (import_id, source, started_at, finished_at, report)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                record.import_id,
+                record.source,
+                record.started_at.0,
+                record.finished_at.map(|time| time.0),
+                report,
+            ],
         )?;
-        Ok(self.shared.connection.last_insert_rowid())
+        Ok(())
+    }
+
+    /// All runs of imports, the latest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn imports(&self) -> Result<Vec<ImportRecord>, StoreError> {
+        let sql = "SELECT import_id, source, started_at, finished_at, report FROM import
+                   ORDER BY started_at DESC, import_id";
+        self.read_all(sql, [], read_import)
     }
 
     /// Ends a run of an import; false when there is none with this number.
@@ -166,14 +185,16 @@ impl StoreTransaction<'_> {
     pub fn import(&self, import_id: i64) -> Result<Option<ImportRecord>, StoreError> {
         let sql = "SELECT import_id, source, started_at, finished_at, report FROM import
                    WHERE import_id = ?1";
-        self.read_one(sql, [import_id], |row| {
-            Ok(ImportRecord {
-                import_id: row.get(0)?,
-                source: row.get(1)?,
-                started_at: LocalTime(row.get(2)?),
-                finished_at: row.get::<_, Option<i64>>(3)?.map(LocalTime),
-                report: read_optional_json(row.get_ref(4)?, "import", "report")?,
-            })
-        })
+        self.read_one(sql, [import_id], read_import)
     }
+}
+
+fn read_import(row: &Row<'_>) -> Result<ImportRecord, StoreError> {
+    Ok(ImportRecord {
+        import_id: row.get(0)?,
+        source: row.get(1)?,
+        started_at: LocalTime(row.get(2)?),
+        finished_at: row.get::<_, Option<i64>>(3)?.map(LocalTime),
+        report: read_optional_json(row.get_ref(4)?, "import", "report")?,
+    })
 }

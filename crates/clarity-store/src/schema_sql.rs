@@ -163,6 +163,15 @@ const VERSION_1: &str = concat!(
 /// - `rank`: what is smaller goes first; `rows`: how many rows of it have come
 /// - `after`: where the last answer broke off, JSON of the engine; NULL at the beginning
 /// - `request`, `refused`: as in `wanted_key`
+///
+/// `source`: health sources.
+/// - `source`: its name for ever; `name`: what people call it; `state`: JSON of the engine
+/// - `updated_at`: when that was written
+///
+/// `source_alias`: what a source calls an entity.
+/// - `source`, `external`: its name there; `type`, `id`: the entity
+/// - `version`: the source's version that was imported last; `round`: the number of the last
+///   comparison that saw it; `gone`: 1 when the source said that it no longer has it
 const VERSION_2: &str = concat!(
     include_str!("sql/version_2_storage.sql"),
     include_str!("sql/version_2_scopes.sql"),

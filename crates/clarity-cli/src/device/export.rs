@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::device::store::Place;
 use crate::exit::{CliError, CliResult, ExitKind};
-use crate::output::{Output, counted};
+use crate::output::{Output, counted, progress_bar};
 
 /// The file of entities in a folder.
 const ENTITIES_FILE: &str = "entities.jsonl";
@@ -21,8 +21,12 @@ const ENTITIES_FILE: &str = "entities.jsonl";
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
     /// File to write, or a folder to write entities.jsonl into; - for stdout
-    #[arg(value_name = "PATH")]
-    to: PathBuf,
+    #[arg(value_name = "PATH", required_unless_present = "zip")]
+    to: Option<PathBuf>,
+    /// Write everything on the device, with history and what waits, from which `import` makes the
+    /// same store again; with tables and a FHIR bundle for people
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "operations"])]
+    zip: Option<PathBuf>,
     /// Also write what became of each operation that this device ever made
     #[arg(long, value_name = "FILE")]
     operations: Option<PathBuf>,
@@ -54,15 +58,19 @@ struct OperationLine {
 /// Writes the export.
 pub(crate) fn run(place: &Place, arguments: &ExportArguments, output: Output) -> CliResult {
     let client = place.open()?;
-    if arguments.to == Path::new("-") {
+    let to = match (&arguments.zip, &arguments.to) {
+        (Some(path), _) => return everything(&client, path, output),
+        (None, Some(to)) => to,
+        (None, None) => return Err(CliError::new(ExitKind::Usage, "name a file to write")),
+    };
+    if to == Path::new("-") {
         let mut out = BufWriter::new(io::stdout().lock());
         entities(&client, &mut out)?;
         out.flush()?;
         return Ok(ExitKind::Done);
     }
-    let is_folder =
-        arguments.to.is_dir() || arguments.to.as_os_str().as_encoded_bytes().ends_with(b"/");
-    let path = if is_folder { arguments.to.join(ENTITIES_FILE) } else { arguments.to.clone() };
+    let is_folder = to.is_dir() || to.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let path = if is_folder { to.join(ENTITIES_FILE) } else { to.clone() };
     let count = write_file(&path, |out| entities(&client, out))?;
     let operations = match &arguments.operations {
         Some(path) => Some(write_file(path, |out| operations(&client, out))?),
@@ -71,6 +79,29 @@ pub(crate) fn run(place: &Place, arguments: &ExportArguments, output: Output) ->
     let to = path.display().to_string();
     let object = json!({ "exported_to": to, "entities": count, "operations": operations });
     output.show(&object, || format!("{} in {to}", counted(count, "entity", "entities")))?;
+    Ok(ExitKind::Done)
+}
+
+/// Writes everything on the device.
+fn everything(client: &Client, path: &Path, output: Output) -> CliResult {
+    let bar = progress_bar("Writing {bar:30} {pos}/{len}");
+    let report = client.export_zip(path, |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    let to = path.display().to_string();
+    let object = json!({ "exported_to": to, "report": report });
+    output.show(&object, || {
+        let count: u64 = report.entities.values().sum();
+        format!(
+            "{} in {to}, with {} and {} for others to read",
+            counted(count, "entity", "entities"),
+            counted(report.tables, "table", "tables"),
+            counted(report.observations, "FHIR observation", "FHIR observations"),
+        )
+    })?;
     Ok(ExitKind::Done)
 }
 

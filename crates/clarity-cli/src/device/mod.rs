@@ -14,6 +14,7 @@ mod inbox;
 mod queue;
 mod rollup;
 mod scope;
+mod sources;
 mod store;
 mod sync;
 mod why;
@@ -45,8 +46,10 @@ enum DeviceCommand {
     Login(account::SignInArguments),
     /// Show the account's devices, or revoke one
     Devices(account::DevicesArguments),
-    /// Import an Apple Health export: the zip, the unpacked folder or the XML file
-    Import(import::ImportArguments),
+    /// Import an Apple Health export, FHIR R4 or a CSV table, or take an import back
+    Import(Box<import::ImportArguments>),
+    /// Show where health data came from; settle deletions that wait
+    Sources(sources::SourcesArguments),
     /// Make an entity: `add Note title=Breakfast 'tags=["food"]'`
     Add(entities::AddArguments),
     /// Change fields of an entity: `edit Note/ID title=Supper text=`
@@ -95,7 +98,7 @@ enum DeviceCommand {
     Pause,
     /// Go on after `pause`
     Resume,
-    /// Write all entities as JSON lines
+    /// Write all entities as JSON lines, or everything into a ZIP
     Export(export::ExportArguments),
     /// Examine the store and say what is wrong and what to do
     Doctor,
@@ -110,6 +113,7 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Login(arguments) => account::login(&place, &arguments, output),
         DeviceCommand::Devices(arguments) => account::devices(&place, &arguments, output),
         DeviceCommand::Import(arguments) => import::run(&place, &arguments, output),
+        DeviceCommand::Sources(arguments) => sources::run(&place, &arguments, output),
         DeviceCommand::Add(arguments) => entities::add(&place, &arguments, output),
         DeviceCommand::Edit(arguments) => entities::edit(&place, &arguments, output),
         DeviceCommand::Delete(arguments) => entities::delete(&place, &arguments, output),

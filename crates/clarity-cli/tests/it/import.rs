@@ -82,3 +82,79 @@ fn a_large_export_is_imported_in_flat_memory() {
         assert_eq!(report["peak_memory_bytes"], Value::Null);
     }
 }
+
+/// Shows that FHIR and tables are recognised by what is in them, and that an import is taken back
+/// as the preview says.
+#[test]
+fn other_formats_come_in_and_go_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Device::new(folder.path(), "a");
+    let bundles = export("synthea");
+    let report = a.ok(&["import", &bundles]);
+    assert_eq!((&report["format"], &report["subjects"]), (&json!("FHIR R4"), &json!(3)));
+    let brought = report["new"].as_u64().unwrap();
+    assert!(brought > 100, "{report}");
+    assert_eq!(a.ok(&["import", &bundles])["new"], 0);
+    let table = folder.path().join("weights.csv");
+    std::fs::write(&table, "Datum;Gewicht\n10.04.2020 07:05;70,5\n").unwrap();
+    let table = table.to_str().unwrap();
+    let zone = ["--zone", "Europe/Berlin", "--map", "Gewicht=BodyMass:kg"];
+    let scanned = a.ok(&[&["import", table, "--scan"][..], &zone].concat());
+    assert_eq!(scanned["read"]["emitted"]["HealthMetric"], 1);
+    let imported = a.ok(&[&["import", table][..], &zone].concat());
+    assert_eq!((&imported["format"], &imported["new"]), (&json!("CSV table"), &json!(1)));
+    let number = report["import"].to_string();
+    let preview = a.ok(&["import", "--undo", &number]);
+    let count = |report: &Value| -> u64 {
+        report["deleted"].as_object().unwrap().values().filter_map(Value::as_u64).sum()
+    };
+    assert_eq!((count(&preview), &preview["done"]), (brought, &json!(false)));
+    let undone = a.ok(&["import", "--undo", &number, "--yes"]);
+    assert_eq!(count(&undone), brought);
+    assert_eq!(a.ok(&["list"]), json!({ "HealthMetric": 1 }));
+}
+
+/// Shows that a file that is everything deletes what it lacks only after a person has said so.
+#[test]
+fn deletions_of_a_source_are_confirmed_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Device::new(folder.path(), "a");
+    let path = folder.path().join("weights.csv");
+    let write = |days: std::ops::Range<u32>| {
+        let rows: String = days.map(|day| format!("2020-01-{day:02},70\n")).collect();
+        std::fs::write(&path, format!("date,weight\n{rows}")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let import = |path: &str| a.ok(&["import", path, "--zone", "UTC", "--all-of", "scale"]);
+    assert_eq!(import(&write(1..29))["imported"]["new"], 28);
+    assert_eq!(import(&write(2..29))["imported"]["deleted"], 1);
+    assert_eq!(import(&write(12..29))["comparing"]["is"], "held");
+    let held = &a.ok(&["sources"])["sources"][0];
+    assert_eq!(held["comparing"]["held"]["missing"], 10);
+    a.ok(&["sources", "refuse", "scale"]);
+    assert_eq!(a.ok(&["list"])["HealthMetric"], 27);
+    import(&write(20..29));
+    assert_eq!(a.ok(&["sources", "confirm", "scale"])["deleted"], 8);
+    assert_eq!(a.ok(&["list"])["HealthMetric"], 19);
+}
+
+/// Shows that export, wipe and import give the same device, and that a changed export is refused
+/// with its exit code.
+#[test]
+fn an_export_is_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Device::new(folder.path(), "a");
+    a.ok(&["import", &real_export()]);
+    a.ok(&["add", "Note", "title=Breakfast"]);
+    let path = folder.path().join("everything.zip");
+    let path = path.to_str().unwrap();
+    let report = a.ok(&["export", "--zip", path]);
+    assert_eq!(report["report"]["entities"]["HealthMetric"], 1_862);
+    let b = Device::new(folder.path(), "b");
+    let restored = b.ok(&["import", path]);
+    assert_eq!(restored["restored"], true);
+    assert_eq!(b.ok(&["list"]), a.ok(&["list"]));
+    assert_eq!(b.ok(&["status"])["waiting"], a.ok(&["status"])["waiting"]);
+    let again = b.ok(&["import", path]);
+    assert_eq!((&again["restored"], &again["imported"]["new"]), (&json!(false), &json!(0)));
+}

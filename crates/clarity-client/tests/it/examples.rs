@@ -6,6 +6,8 @@ mod background_run;
 mod conflict_inbox;
 #[path = "../../examples/custom_transport.rs"]
 mod custom_transport;
+#[path = "../../examples/health_source.rs"]
+mod health_source;
 #[path = "../../examples/import_health.rs"]
 mod import_health;
 #[path = "../../examples/policies.rs"]
@@ -47,4 +49,10 @@ fn import_health_runs() {
 #[test]
 fn background_run_runs() {
     background_run::main().unwrap();
+}
+
+/// Shows that `examples/health_source.rs` does what it says.
+#[test]
+fn health_source_runs() {
+    health_source::main().unwrap();
 }

@@ -5,6 +5,7 @@ mod dialect;
 mod ecg;
 mod number;
 mod when;
+mod write;
 
 use std::fs::File;
 use std::io::{Chain, Cursor, Read};
@@ -16,6 +17,7 @@ pub(crate) use self::ecg::{is_ecg, read_ecg};
 use self::number::NoNumber;
 pub use self::when::DateOrder;
 use self::when::{NoTime, Zone};
+pub use self::write::CsvWriter;
 use crate::counted::{Counted, Place};
 use crate::error::{HealthError, is_limit};
 use crate::limits::{CSV_ROW_BYTES_MAX, PROLOGUE_BYTES_MAX};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::metrics::{BLOOD_PRESSURE_PANEL, Metric, by_loinc, by_name};
 use crate::number::{round_significant, to_json};
-use crate::time::civil_from_unix;
+use crate::time::date_time;
 
 /// What marks a resource as written here: its id is the id of an entity.
 pub(crate) const OWN_SOURCE: &str = "urn:clarity-sync";
@@ -199,27 +199,4 @@ fn put_value(resource: &mut Value, known: Option<&Metric>, fields: &Fields) {
 /// A value in the unit that is written, without the noise of the multiplication.
 fn scaled(value: f64, factor: f64) -> f64 {
     if factor == 1.0 { value } else { round_significant(value * factor, 15) }
-}
-
-/// A moment as FHIR writes it; nothing outside of its years.
-fn date_time(unix_ms: i64, offset_min: i32) -> Option<String> {
-    // From the second of year 1 to the last but one of 9999, so that no offset leads out.
-    if !(-62_135_510_400_000..253_402_214_400_000).contains(&unix_ms) || offset_min.abs() > 840 {
-        return None;
-    }
-    let clock = civil_from_unix(unix_ms, offset_min);
-    let sign = if offset_min < 0 { '-' } else { '+' };
-    let offset = offset_min.abs();
-    Some(format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}{sign}{:02}:{:02}",
-        clock.year,
-        clock.month,
-        clock.day,
-        clock.hour,
-        clock.minute,
-        clock.second,
-        unix_ms.rem_euclid(1_000),
-        offset / 60,
-        offset % 60
-    ))
 }

@@ -8,10 +8,10 @@ use super::HealthFile;
 use crate::csv::CsvOptions;
 use crate::error::HealthError;
 use crate::report::ReadReport;
-use crate::sample::Batch;
+use crate::sample::{Batch, ExternalRef, Sample};
 use crate::source::{
-    Budget, Capabilities, Completeness, Cursor, HealthSource, Page, Scope, SourceDescriptor,
-    SourceError,
+    Budget, Capabilities, Completeness, Cursor, HealthSource, Page, Scope, SnapshotPage,
+    SourceDescriptor, SourceError,
 };
 
 /// The form of this source's cursors: the number of things that were handed over, then the name
@@ -27,6 +27,8 @@ const CURSOR_SCHEMA: u16 = 1;
 pub struct FileSource {
     path: PathBuf,
     options: CsvOptions,
+    /// The name of the source of which the file is everything.
+    all_of: Option<String>,
     reading: Option<Reading>,
     report: Option<ReadReport>,
 }
@@ -51,7 +53,38 @@ impl FileSource {
     /// A source of what is at `path`, which is opened when it is pulled.
     #[must_use]
     pub fn new(path: &Path, options: CsvOptions) -> Self {
-        Self { path: path.to_owned(), options, reading: None, report: None }
+        Self { path: path.to_owned(), options, all_of: None, reading: None, report: None }
+    }
+
+    /// The same for a file that is everything that the source of this name has: what an earlier
+    /// file brought under the name and this one lacks is gone.
+    #[must_use]
+    pub fn all_of(mut self, source: &str) -> Self {
+        self.all_of = Some(source.to_owned());
+        self
+    }
+
+    /// The next part, with names for samples that have none of their own, if they are to be
+    /// missed when they are gone.
+    fn part(
+        &mut self,
+        cursor: Option<&Cursor>,
+        budget: Budget,
+    ) -> Result<(Batch, Cursor, bool), SourceError> {
+        let mut report = self.report.take();
+        let is_named = self.all_of.is_some();
+        let reading = self.reading_at(cursor)?;
+        let mut batch = reading.next(budget.max_samples.max(1), &mut report)?;
+        let more = !(reading.ended && reading.rest.is_empty());
+        let next = write_cursor(reading.position, &reading.import_id);
+        self.report = report;
+        for sample in
+            batch.samples.iter_mut().filter(|sample| is_named && sample.external.is_none())
+        {
+            let id = format!("{}/{}", sample.entity_type, sample.sibling_id);
+            sample.external = Some(ExternalRef { id, version: None });
+        }
+        Ok((batch, next, more))
     }
 
     /// What the last complete reading found.
@@ -129,12 +162,13 @@ impl HealthSource for FileSource {
     fn descriptor(&self) -> SourceDescriptor {
         let name = self.path.file_name().map(|name| name.to_string_lossy().into_owned());
         let hash = blake3::hash(self.path.as_os_str().as_encoded_bytes()).to_hex();
-        SourceDescriptor {
-            id: format!("file-{}", &hash[..16]),
-            name: name.unwrap_or_else(|| "file".to_owned()),
-            capabilities: Capabilities { deletes: true, updates: true, ..Capabilities::default() },
-            own_origin: None,
-        }
+        let snapshots = self.all_of.is_some();
+        let (id, name) = match &self.all_of {
+            Some(source) => (source.clone(), source.clone()),
+            None => (format!("file-{}", &hash[..16]), name.unwrap_or_else(|| "file".to_owned())),
+        };
+        let capabilities = Capabilities { deletes: true, updates: true, snapshots };
+        SourceDescriptor { id, name, capabilities, own_origin: None }
     }
 
     fn pull(
@@ -143,23 +177,44 @@ impl HealthSource for FileSource {
         cursor: Option<&Cursor>,
         budget: Budget,
     ) -> Result<Page, SourceError> {
-        let mut report = self.report.take();
-        let reading = self.reading_at(cursor)?;
-        let batch = reading.next(budget.max_samples.max(1), &mut report)?;
-        let more = !(reading.ended && reading.rest.is_empty());
-        let next = Some(write_cursor(reading.position, &reading.import_id));
-        self.report = report;
-        let wanted = |sample: &crate::Sample| {
-            let metric = sample.fields.get("metric").and_then(|metric| metric.as_str());
-            let start_ms = sample.fields.get("start_ms").and_then(serde_json::Value::as_i64);
-            let is_named = scope.metrics.is_empty()
-                || metric.is_some_and(|metric| scope.metrics.iter().any(|named| named == metric));
-            is_named && scope.from_ms.is_none_or(|from| start_ms.is_none_or(|start| start >= from))
-        };
-        let upserts = batch.samples.into_iter().filter(wanted).collect();
-        let completeness = Completeness::Complete;
-        Ok(Page { upserts, deletions: batch.deletions, next, more, completeness })
+        let (batch, next, more) = self.part(cursor, budget)?;
+        let upserts = batch.samples.into_iter().filter(|sample| wanted(scope, sample)).collect();
+        let (deletions, next) = (batch.deletions, Some(next));
+        Ok(Page { upserts, deletions, next, more, completeness: Completeness::Complete })
     }
+
+    fn snapshot(
+        &mut self,
+        scope: &Scope,
+        from: Option<&Cursor>,
+        budget: Budget,
+    ) -> Result<SnapshotPage, SourceError> {
+        if self.all_of.is_none() {
+            return Err(SourceError::Unsupported);
+        }
+        let (batch, next, more) = self.part(from, budget)?;
+        let is_cut = self.report.as_ref().is_some_and(|report| !report.complete);
+        if !more && is_cut {
+            // What a damaged file lacks may be in the part that cannot be read.
+            let (at_byte, recovered) = self.report.as_ref().map_or((0, 0), |report| {
+                let place = report.damaged.first().map_or(report.bytes, |place| place.byte_offset);
+                (place, report.emitted.total())
+            });
+            return Err(SourceError::Corrupt { at_byte, recovered });
+        }
+        let present = batch.samples.into_iter().filter(|sample| wanted(scope, sample)).collect();
+        Ok(SnapshotPage { present, next: more.then(|| next.clone()), resume: Some(next) })
+    }
+}
+
+/// Whether a sample is asked for.
+fn wanted(scope: &Scope, sample: &Sample) -> bool {
+    let metric = sample.fields.get("metric").or_else(|| sample.fields.get("correlation"));
+    let metric = metric.and_then(serde_json::Value::as_str);
+    let start_ms = sample.fields.get("start_ms").and_then(serde_json::Value::as_i64);
+    let is_named = scope.metrics.is_empty()
+        || metric.is_some_and(|metric| scope.metrics.iter().any(|named| named == metric));
+    is_named && scope.from_ms.is_none_or(|from| start_ms.is_none_or(|start| start >= from))
 }
 
 fn write_cursor(position: u64, import_id: &str) -> Cursor {

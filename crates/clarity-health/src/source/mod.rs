@@ -15,11 +15,11 @@
 //! 4. A cursor that expired, that is foreign, or a feed whose deletions may be missing, is followed
 //!    by a comparison with [`HealthSource::snapshot`]. What is gone is deleted; many at once are
 //!    held until a person confirms.
-//! 5. What was written into a source comes back from it; it is known by its origin
+//! 5. What an app writes into a source comes back from it; it is known by its origin
 //!    ([`SourceDescriptor::own_origin`]) and left out.
 //! 6. What a source cannot do, its [`Capabilities`] say.
-//! 7. [`SourceError::NoPermissionOrEmpty`] is one value on purpose: a platform does not tell whether
-//!    a person refused access, and neither does an app.
+//! 7. [`SourceError::NoPermissionOrEmpty`] is one value on purpose: a platform does not tell
+//!    whether a person refused access, and neither does an app.
 //!
 //! The calls are synchronous, as the rest of the client's are: whoever drives them has a thread for
 //! it. A source that waits for a network bounds its waiting by the budget's deadline.
@@ -30,6 +30,7 @@ use std::time::Instant;
 
 pub use self::raw::{RawSample, Reading};
 use crate::error::HealthError;
+use crate::report::ImportId;
 use crate::sample::{Deletion, Sample};
 
 /// What a source is.
@@ -46,6 +47,16 @@ pub struct SourceDescriptor {
     pub own_origin: Option<String>,
 }
 
+impl SourceDescriptor {
+    /// The name under which everything that it brings is kept, so that it can be taken back.
+    #[must_use]
+    pub fn import_id(&self) -> ImportId {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"clarity-health/import/source/1").update(self.id.as_bytes());
+        ImportId(hasher.finalize().to_hex()[..32].to_owned())
+    }
+}
+
 /// What a source can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
@@ -55,8 +66,6 @@ pub struct Capabilities {
     pub updates: bool,
     /// It can list everything that it has: see [`HealthSource::snapshot`].
     pub snapshots: bool,
-    /// It takes samples of this app.
-    pub write: bool,
 }
 
 /// What of a source is wanted.
@@ -155,29 +164,6 @@ pub struct SnapshotPage {
     pub resume: Option<Cursor>,
 }
 
-/// One sample to write into a source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceWrite {
-    /// This app's name for it, for ever: a source that knows it replaces what it has.
-    pub client_id: String,
-    /// A number that grows with each change; a source ignores one that does not.
-    pub client_version: u64,
-    /// The sample.
-    pub sample: RawSample,
-}
-
-/// What became of one write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WriteOutcome {
-    /// It is there.
-    Written,
-    /// It was there in this version or a later one.
-    Known,
-    /// The source does not take it; the reason is in words.
-    Refused(String),
-}
-
 /// Why a source gives nothing now.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -259,15 +245,6 @@ pub trait HealthSource: Send {
         budget: Budget,
     ) -> Result<SnapshotPage, SourceError> {
         let _ = (scope, from, budget);
-        Err(SourceError::Unsupported)
-    }
-
-    /// Writes samples into it; one outcome for each, in their order.
-    ///
-    /// # Errors
-    /// [`SourceError::Unsupported`] unless it says that it can.
-    fn write(&mut self, writes: &[SourceWrite]) -> Result<Vec<WriteOutcome>, SourceError> {
-        let _ = writes;
         Err(SourceError::Unsupported)
     }
 }

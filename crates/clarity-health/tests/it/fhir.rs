@@ -125,7 +125,8 @@ fn kinds_of_observations() {
         json!({ "id": "b", "valueQuantity": null, "valueString": "tired" }),
         json!({ "valueQuantity": null, "valueCodeableConcept": { "text": "asleep" } }),
         json!({ "effectiveDateTime": null,
-                "effectivePeriod": { "start": "2020-01-01T00:00:00Z", "end": "2020-01-01T01:00:00Z" } }),
+                "effectivePeriod": {
+            "start": "2020-01-01T00:00:00Z", "end": "2020-01-01T01:00:00Z" } }),
         json!({ "effectiveDateTime": "2020-01-01" }),
         json!({ "code": { "coding": [{ "system": "http://loinc.org", "code": "59408-5" }] },
                 "valueQuantity": { "value": 97, "code": "%" } }),
@@ -150,7 +151,8 @@ fn what_is_left_out() {
         json!({ "valueQuantity": null, "valueSampledData": { "data": "1 2 3" } }),
         json!({ "valueQuantity": { "value": "seventy" } }),
         json!({ "effectiveDateTime": null,
-                "effectivePeriod": { "start": "2020-01-02T00:00:00Z", "end": "2020-01-01T01:00:00Z" } }),
+                "effectivePeriod": {
+            "start": "2020-01-02T00:00:00Z", "end": "2020-01-01T01:00:00Z" } }),
         json!({ "resourceType": "Condition", "code": 7 }),
     ];
     let (batch, report) = read_text(&bundle(&cases.map(observation)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clarity_engine::protocol::model::{Counter, EntityKey, Fields, Kind, ReadVersion};
 use clarity_engine::protocol::{Hint, HintKind};
-use clarity_engine::{Event, HistoryId, ImportSample, Write, new_entity_id};
+use clarity_engine::{Event, HistoryId, Import, ImportSample, Write, new_entity_id};
 use clarity_store::RowState;
 use serde_json::{Value, json};
 
@@ -350,9 +350,10 @@ fn import(stage: &mut Stage, _device: &Device) -> Write {
             key: key("HealthMetric", &id),
             sibling: key("HealthMetric", &sibling),
             fields,
+            external: None,
         });
     }
-    Write::Import { import_id, samples }
+    Write::Import(Import { import_id, samples, ..Import::default() })
 }
 
 fn rollback(stage: &mut Stage, device: &Device) -> (Option<Write>, Intent) {

@@ -85,7 +85,14 @@ pub(crate) fn fill(transaction: &mut StoreTransaction<'_>) -> Result<(), StoreEr
     transaction.clear_stage(1)?;
     transaction.stage_page(1, b"\x00page")?;
     transaction.put_id_map(&note.entity_type, &note.id, &first.id)?;
-    let import = transaction.begin_import("apple_health", now)?;
+    let import = 1;
+    transaction.put_import(&clarity_store::ImportRecord {
+        import_id: import,
+        source: "apple_health".to_owned(),
+        started_at: now,
+        finished_at: None,
+        report: None,
+    })?;
     transaction.finish_import(import, now, &json!({"rows": 2}))?;
     transaction.put_state("retry", &json!({"failures": 2}))?;
     transaction.add_metric("sent", 7)?;

@@ -1,7 +1,7 @@
 //! The small tables: what the store is, cursors, imports, ids, named values and sums.
 
 use clarity_model::{EntityKey, Epoch, Incarnation, LocalTime, Seq, ServerTime};
-use clarity_store::{Credentials, CursorPart, Meta, StoreError, StoreTransaction};
+use clarity_store::{Credentials, CursorPart, ImportRecord, Meta, StoreError, StoreTransaction};
 use serde_json::json;
 
 use crate::support::{BIRTH, Place, entity_type, key, sample, update};
@@ -115,13 +115,19 @@ fn cursors_and_staged_pages() {
     assert!(transaction.staged_pages(2).unwrap().is_empty());
 }
 
+fn begun(import_id: i64, source: &str) -> ImportRecord {
+    let (started_at, source) = (LocalTime(1), source.to_owned());
+    ImportRecord { import_id, source, started_at, finished_at: None, report: None }
+}
+
 /// Shows that an import is kept from its start to its report.
 #[test]
 fn imports_are_kept() {
     let place = Place::new();
     let mut store = place.open();
     let mut transaction = store.begin().unwrap();
-    let id = transaction.begin_import("apple_health", LocalTime(1)).unwrap();
+    let id = 7;
+    transaction.put_import(&begun(id, "apple_health")).unwrap();
     let begun = transaction.import(id).unwrap().unwrap();
     assert_eq!((begun.source.as_str(), begun.finished_at), ("apple_health", None));
     assert!(transaction.finish_import(id, LocalTime(9), &json!({"rows": 3})).unwrap());

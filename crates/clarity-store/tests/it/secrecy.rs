@@ -45,7 +45,15 @@ fn debug_hides_values() {
         expires_at: LocalTime(2),
     };
     let history_id = transaction.add_history(&history).unwrap();
-    let import = transaction.begin_import(SECRET, LocalTime(1)).unwrap();
+    let import = 7;
+    let record = clarity_store::ImportRecord {
+        import_id: import,
+        source: SECRET.to_owned(),
+        started_at: LocalTime(1),
+        finished_at: None,
+        report: None,
+    };
+    transaction.put_import(&record).unwrap();
     transaction.finish_import(import, LocalTime(2), &json!(SECRET)).unwrap();
     let query = Query {
         filters: vec![("note".to_owned(), Comparison::Equal, json!(SECRET))],
