@@ -176,7 +176,7 @@ pub(crate) struct Counted {
 
 impl Counted {
     pub(crate) fn now(client: &Client) -> Result<Self, ClientError> {
-        let metrics = client.metrics()?;
+        let metrics = client.counters()?;
         let of = |name: &str| metrics.get(name).copied().unwrap_or_default();
         Ok(Self {
             sent: of("operations_settled"),

@@ -397,11 +397,11 @@ impl Client {
         })
     }
 
-    /// What the sync counts about itself, by name.
+    /// The sums that the store keeps, by name; [`Client::metrics`] says what they mean.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn metrics(&self) -> Result<BTreeMap<String, i64>, ClientError> {
+    pub fn counters(&self) -> Result<BTreeMap<String, i64>, ClientError> {
         self.read(|tx| Ok(tx.metrics()?))
     }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::transport::{Refreshed, Transport};
+use crate::transport::{Refreshed, Traffic, Transport};
 use crate::worker::{Command, Effects, now};
 
 /// How often another process's writes and a held lock are looked for.
@@ -282,6 +282,10 @@ impl<T: Transport> Driver<'_, T> {
                 let token = self.credentials()?.and_then(|credentials| credentials.access_token);
                 self.tasks.spawn(async move {
                     let result = transport.send(body, token).await;
+                    let Traffic { sent, received } = transport.take_traffic();
+                    if sent + received > 0 {
+                        let _ = client.notify(Event::Travelled { sent, received });
+                    }
                     let event = Event::RequestFinished { request, result };
                     // A closed client has no use for the answer.
                     let _ = client.notify(event);
@@ -343,7 +347,7 @@ impl<T: Transport> Driver<'_, T> {
 
 /// How many requests of this store have ever succeeded.
 fn successes(client: &Client) -> Result<i64, ClientError> {
-    Ok(client.metrics()?.get("requests_succeeded").copied().unwrap_or_default())
+    Ok(client.counters()?.get("requests_succeeded").copied().unwrap_or_default())
 }
 
 /// Waits until more requests have succeeded than are `known`.

@@ -85,7 +85,7 @@ impl Client {
     }
 
     fn failures(&self) -> Result<i64, ClientError> {
-        Ok(self.metrics()?.get("requests_failed").copied().unwrap_or_default())
+        Ok(self.counters()?.get("requests_failed").copied().unwrap_or_default())
     }
 
     /// Why nothing can come now, if so: nobody synchronises the store, or something holds it up and

@@ -1,5 +1,7 @@
 //! The transport that ships: HTTP to a Clarity server.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clarity_engine::protocol::model::{Incarnation, limits};
@@ -14,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ClientError;
-use crate::transport::{Refreshed, Transport, TransportFuture};
+use crate::transport::{Refreshed, Traffic, Transport, TransportFuture};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +39,14 @@ const EVENT_BYTES_MAX: usize = 64 * 1024;
 pub struct HttpTransport {
     http: reqwest::Client,
     address: String,
+    counted: Arc<Counted>,
+}
+
+/// Bytes that travelled and were not asked for yet.
+#[derive(Debug, Default)]
+struct Counted {
+    sent: AtomicU64,
+    received: AtomicU64,
 }
 
 impl HttpTransport {
@@ -60,7 +70,8 @@ impl HttpTransport {
             .user_agent(concat!("clarity-sync/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|_| ClientError::Address(address.to_owned()))?;
-        Ok(Self { http, address: address.trim_end_matches('/').to_owned() })
+        let address = address.trim_end_matches('/').to_owned();
+        Ok(Self { http, address, counted: Arc::default() })
     }
 
     /// The server's address.
@@ -159,6 +170,8 @@ impl HttpTransport {
         let compressed = (body.len() >= COMPRESS_FROM_BYTES)
             .then(|| zstd::bulk::compress(&body, COMPRESSION_LEVEL).ok())
             .flatten();
+        let bytes = compressed.as_ref().map_or(body.len(), Vec::len);
+        self.counted.sent.fetch_add(bytes as u64, Ordering::Relaxed);
         let request = match compressed {
             Some(compressed) => request.header(CONTENT_ENCODING, "zstd").body(compressed),
             None => request.body(body),
@@ -178,7 +191,7 @@ impl HttpTransport {
             None => request,
         };
         let answer = request.send().await.map_err(|error| no_answer(&error))?;
-        take_in(answer).await
+        take_in(answer, &self.counted).await
     }
 }
 
@@ -229,7 +242,7 @@ fn no_answer(error: &reqwest::Error) -> Failure {
 }
 
 /// Reads an answer within the limit and decides what it is.
-async fn take_in(mut answer: reqwest::Response) -> Result<Vec<u8>, Refusal> {
+async fn take_in(mut answer: reqwest::Response, counted: &Counted) -> Result<Vec<u8>, Refusal> {
     let status = answer.status().as_u16();
     let header = |name: &str| {
         answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
@@ -240,6 +253,7 @@ async fn take_in(mut answer: reqwest::Response) -> Result<Vec<u8>, Refusal> {
     loop {
         match answer.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= limits::RESPONSE_BYTES_MAX => {
+                counted.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 body.extend_from_slice(&chunk);
             }
             Ok(Some(_)) => {
@@ -294,6 +308,11 @@ impl Transport for HttpTransport {
         })
     }
 
+    fn take_traffic(&self) -> Traffic {
+        let take = |bytes: &AtomicU64| bytes.swap(0, Ordering::Relaxed);
+        Traffic { sent: take(&self.counted.sent), received: take(&self.counted.received) }
+    }
+
     fn refresh(&self, refresh_token: Option<String>) -> TransportFuture<'_, Refreshed> {
         Box::pin(async move {
             let Some(refresh_token) = refresh_token else { return Refreshed::Refused };
@@ -329,7 +348,7 @@ impl Transport for HttpTransport {
             let mut answer = request.send().await.map_err(|error| no_answer(&error))?;
             let ours = answer.headers().contains_key(PROTOCOL_HEADER);
             if !answer.status().is_success() || !ours {
-                return Err(take_in(answer).await.err().map_or_else(
+                return Err(take_in(answer, &self.counted).await.err().map_or_else(
                     || Failure::new(FailureClass::CaptivePortal, "not a Clarity server"),
                     |refusal| refusal.failure,
                 ));

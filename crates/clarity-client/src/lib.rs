@@ -33,9 +33,13 @@ mod background;
 #[cfg(not(target_arch = "wasm32"))]
 mod batch;
 #[cfg(not(target_arch = "wasm32"))]
+mod bundle;
+#[cfg(not(target_arch = "wasm32"))]
 mod client;
 #[cfg(not(target_arch = "wasm32"))]
 mod driver;
+#[cfg(not(target_arch = "wasm32"))]
+mod examine;
 #[cfg(not(target_arch = "wasm32"))]
 mod explain;
 #[cfg(not(target_arch = "wasm32"))]
@@ -53,7 +57,13 @@ mod inbox;
 #[cfg(not(target_arch = "wasm32"))]
 mod inspect;
 #[cfg(not(target_arch = "wasm32"))]
+mod metrics;
+#[cfg(not(target_arch = "wasm32"))]
 mod network;
+#[cfg(all(not(target_arch = "wasm32"), feature = "opentelemetry"))]
+pub mod opentelemetry;
+#[cfg(not(target_arch = "wasm32"))]
+mod progress;
 #[cfg(not(target_arch = "wasm32"))]
 mod push;
 #[cfg(not(target_arch = "wasm32"))]
@@ -75,7 +85,7 @@ mod worker;
 
 pub use device::{Device, OsEntropy};
 pub use error::{ClientError, ErrorKind};
-pub use transport::{Refreshed, Transport, TransportFuture};
+pub use transport::{Refreshed, Traffic, Transport, TransportFuture};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use archive::ExportArchive;
@@ -87,9 +97,13 @@ pub use background::{
 #[cfg(not(target_arch = "wasm32"))]
 pub use batch::{BatchCause, BatchError, BatchProgress};
 #[cfg(not(target_arch = "wasm32"))]
+pub use bundle::{BundlePart, SupportBundle};
+#[cfg(not(target_arch = "wasm32"))]
 pub use client::{Client, ClientOptions, OperationStatus, QueuedChange};
 #[cfg(not(target_arch = "wasm32"))]
 pub use driver::{SyncEnd, SyncReport};
+#[cfg(not(target_arch = "wasm32"))]
+pub use examine::{Check, Finding, Severity};
 #[cfg(not(target_arch = "wasm32"))]
 pub use explain::SyncedBy;
 #[cfg(not(target_arch = "wasm32"))]
@@ -106,6 +120,10 @@ pub use import::{ImportProgress, ImportReport, UndoneImport};
 pub use inbox::{BulkReport, FailedOperation, LeftOperation};
 #[cfg(not(target_arch = "wasm32"))]
 pub use inspect::KnownOperation;
+#[cfg(not(target_arch = "wasm32"))]
+pub use metrics::{ConflictsResolved, Metrics};
+#[cfg(not(target_arch = "wasm32"))]
+pub use progress::SyncProgress;
 #[cfg(not(target_arch = "wasm32"))]
 pub use reads::{Continuation, Page, Period, Rollup, RollupQuery};
 #[cfg(not(target_arch = "wasm32"))]

@@ -24,6 +24,15 @@ pub enum Refreshed {
     Failed(Failure),
 }
 
+/// How much travelled, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Bytes of requests, as they went out.
+    pub sent: u64,
+    /// Bytes of answers, as they are unpacked.
+    pub received: u64,
+}
+
 /// What carries requests to a server and answers back.
 ///
 /// # Contract
@@ -77,5 +86,10 @@ pub trait Transport: Send + Sync + 'static {
     ) -> TransportFuture<'a, Result<(), Failure>> {
         let _ = (access_token, deliver);
         Box::pin(std::future::pending())
+    }
+
+    /// How much travelled since the last call; zero where it is not counted.
+    fn take_traffic(&self) -> Traffic {
+        Traffic::default()
     }
 }

@@ -13,6 +13,7 @@
 //! *Architecture Invariant:* a file that is not a sound store of a known version is never written.
 
 mod confirmed;
+mod consistency;
 mod counts;
 mod entity;
 mod error;
@@ -42,6 +43,7 @@ mod value;
 mod wanted;
 
 pub use confirmed::ConfirmedEntity;
+pub use consistency::Inconsistency;
 pub use counts::QueueCounts;
 pub use entity::{ListOptions, RowState, StoredEntity};
 pub use error::{StoreError, StoreErrorKind};

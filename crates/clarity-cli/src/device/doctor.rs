@@ -2,18 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
 use clarity_client::engine::Attention;
-use clarity_client::{Client, Counter};
+use clarity_client::engine::protocol::path;
+use clarity_client::{Check, Client, Counter, Finding, Severity, SyncedBy};
 use serde::Serialize;
 
-use crate::device::account::ago;
+use crate::device::account::{ago, runtime, transport};
 use crate::device::queue::status_lines;
 use crate::device::store::Place;
 use crate::exit::{CliResult, ExitKind};
 use crate::output::{Output, counted, grouped};
 
-/// Most findings that are shown.
-const FINDINGS_MAX: u32 = 20;
+/// Arguments of `clarity device doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Also ask the server whether it is there
+    #[arg(long)]
+    online: bool,
+}
 
 /// What the examination found.
 #[derive(Debug, Serialize)]
@@ -26,18 +33,24 @@ struct Findings {
     entities: BTreeMap<String, u64>,
     operations_made: Counter,
     operations_waiting: u64,
-    damages: Vec<String>,
+    synced_by: SyncedBy,
+    findings: Vec<Finding>,
     healthy: bool,
     advice: Vec<String>,
 }
 
 /// Examines the store. A store that cannot be opened at all says so by its own error.
-pub(crate) fn run(place: &Place, output: Output) -> CliResult {
+pub(crate) fn run(place: &Place, arguments: &DoctorArguments, output: Output) -> CliResult {
     let client = place.open()?;
-    let damages = client.damages(FINDINGS_MAX)?;
+    let mut found = client.examine()?;
+    if arguments.online {
+        found.extend(ask_server(&client)?);
+    }
     let status = client.status()?;
     let size = client.size()?;
     let counts = client.counts()?;
+    let damaged = found.iter().any(|finding| finding.severity == Severity::Damage);
+    let unreachable = found.iter().any(|finding| finding.check == Check::Server);
     let findings = Findings {
         program_version: env!("CARGO_PKG_VERSION"),
         store: place.folder().display().to_string(),
@@ -47,12 +60,34 @@ pub(crate) fn run(place: &Place, output: Output) -> CliResult {
         entities: counts.into_iter().map(|(name, count)| (name.to_string(), count)).collect(),
         operations_made: client.newest_operation()?,
         operations_waiting: status.waiting,
-        healthy: damages.is_empty(),
-        advice: advice(&client, !damages.is_empty())?,
-        damages,
+        synced_by: client.synced_by()?,
+        healthy: !damaged,
+        advice: advice(&client, damaged)?,
+        findings: found,
     };
     output.show(&findings, || words(&findings, &status_lines(&status)))?;
-    Ok(if findings.healthy { ExitKind::Done } else { ExitKind::Store })
+    Ok(match (damaged, unreachable) {
+        (true, _) => ExitKind::Store,
+        (false, true) => ExitKind::Unreachable,
+        (false, false) => ExitKind::Done,
+    })
+}
+
+/// Asks the server that the store is signed in to whether it is there.
+fn ask_server(client: &Client) -> CliResult<Option<Finding>> {
+    let transport = match transport(client) {
+        Ok(transport) => transport,
+        Err(error) => {
+            let words = error.to_string();
+            let to_do = "sign in, then ask again";
+            return Ok(Some(Finding::new(Check::Server, Severity::Warning, &words, to_do)));
+        }
+    };
+    let answer = runtime()?.block_on(transport.get::<serde_json::Value>(path::HEALTH, ""));
+    Ok(answer.err().map(|error| {
+        let to_do = "check the network and the address; what waits is kept";
+        Finding::new(Check::Server, Severity::Warning, &error.to_string(), to_do)
+    }))
 }
 
 /// Why something waits, and what a person can do about it.
@@ -97,12 +132,16 @@ fn words(findings: &Findings, status: &str) -> String {
     let mut lines = vec![
         format!("clarity {}, schema {}", findings.program_version, findings.schema_version),
         format!("store    {}, {megabytes:.1} MB", findings.store),
-        match findings.damages.len() {
-            0 => "intact   no damage was found".to_owned(),
-            found => format!("DAMAGED  {}", counted(found as u64, "finding", "findings")),
+        match findings.healthy {
+            true => "intact   no damage was found".to_owned(),
+            false => "DAMAGED".to_owned(),
         },
     ];
-    lines.extend(findings.damages.iter().map(|damage| format!("         {damage}")));
+    lines.extend(
+        findings.findings.iter().map(|finding| {
+            format!("found    {}\n         to do: {}", finding.message, finding.to_do)
+        }),
+    );
     let entities: u64 = findings.entities.values().sum();
     lines.push(format!("holds    {}", counted(entities, "entity", "entities")));
     lines.push(format!(

@@ -2,6 +2,7 @@
 
 mod account;
 mod batch;
+mod bundle;
 mod conflicts;
 mod doctor;
 mod entities;
@@ -73,7 +74,9 @@ enum DeviceCommand {
     /// Stay in sync until Ctrl-C and show what changes
     Watch,
     /// Show where the sync stands
-    Status,
+    Status(queue::StatusArguments),
+    /// Show what the sync counts about itself, in the text form that Prometheus reads
+    Metrics,
     /// Show the operations that wait or are on their way
     Queue(queue::QueueArguments),
     /// Say why an operation, or what waits of an entity, is not at the server
@@ -101,7 +104,9 @@ enum DeviceCommand {
     /// Write all entities as JSON lines, or everything into a ZIP
     Export(export::ExportArguments),
     /// Examine the store and say what is wrong and what to do
-    Doctor,
+    Doctor(doctor::DoctorArguments),
+    /// Put together what somebody who helps needs, show what is in it, and save it
+    SupportBundle(bundle::BundleArguments),
 }
 
 /// Runs a command of a device.
@@ -125,7 +130,8 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Scope(arguments) => scope::scope(&place, &arguments, output),
         DeviceCommand::Fetch(arguments) => fetch::fetch(&place, &arguments, output),
         DeviceCommand::Watch => sync::watch(&place, output),
-        DeviceCommand::Status => queue::status(&place, output),
+        DeviceCommand::Status(arguments) => queue::status(&place, &arguments, output),
+        DeviceCommand::Metrics => queue::metrics(&place, output),
         DeviceCommand::Queue(arguments) => queue::queue(&place, &arguments, output),
         DeviceCommand::Why(arguments) => why::why(&place, &arguments, output),
         DeviceCommand::Conflicts => conflicts::conflicts(&place, output),
@@ -139,6 +145,7 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Pause => queue::pause(&place, output),
         DeviceCommand::Resume => queue::resume(&place, output),
         DeviceCommand::Export(arguments) => export::run(&place, &arguments, output),
-        DeviceCommand::Doctor => doctor::run(&place, output),
+        DeviceCommand::Doctor(arguments) => doctor::run(&place, &arguments, output),
+        DeviceCommand::SupportBundle(arguments) => bundle::bundle(&place, &arguments, output),
     }
 }

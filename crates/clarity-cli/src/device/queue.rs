@@ -1,10 +1,11 @@
 //! The queue, what failed, and where the sync stands.
 
 use clap::Args;
-use clarity_client::{Counter, Flow, QueuedChange, Status};
+use clarity_client::{Counter, Flow, QueuedChange, Status, SyncProgress};
 use serde_json::{Value, json};
 
 use crate::device::account::ago;
+use crate::device::follow::follow;
 use crate::device::store::Place;
 use crate::exit::{CliResult, ExitKind};
 use crate::output::{Output, counted, grouped, table};
@@ -18,6 +19,14 @@ pub(crate) struct QueueArguments {
     /// Begin after this operation
     #[arg(long, value_name = "OPERATION", default_value_t = 0)]
     after: u64,
+}
+
+/// Arguments of `clarity device status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// Go on until Ctrl-C and show it again each time that it changes
+    #[arg(long)]
+    watch: bool,
 }
 
 /// Where the sync stands, in one word.
@@ -58,8 +67,14 @@ pub(crate) fn status_lines(status: &Status) -> String {
 }
 
 /// Shows the status.
-pub(crate) fn status(place: &Place, output: Output) -> CliResult {
+pub(crate) fn status(place: &Place, arguments: &StatusArguments, output: Output) -> CliResult {
     let client = place.open()?;
+    if arguments.watch {
+        return follow(client.watch_status(), output, |output, status| {
+            let progress = SyncProgress::of(status);
+            output.show(status, || format!("{}\n{}", status_lines(status), progress.operation))
+        });
+    }
     let (status, meta) = (client.status()?, client.meta()?);
     let credentials = client.credentials()?;
     let signed_in = credentials.as_ref().filter(|there| there.refresh_token.is_some());
@@ -83,6 +98,14 @@ pub(crate) fn status(place: &Place, output: Output) -> CliResult {
         }
         lines.join("\n")
     })?;
+    Ok(ExitKind::Done)
+}
+
+/// Shows what the sync counts about itself.
+pub(crate) fn metrics(place: &Place, output: Output) -> CliResult {
+    let client = place.open()?;
+    let text = client.metrics_text()?;
+    output.show(&client.metrics()?, || text)?;
     Ok(ExitKind::Done)
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 use clarity_client::engine::{Pause, Stalled};
-use clarity_client::{Client, Status, SyncEnd, SyncReport};
+use clarity_client::{Client, Status, SyncEnd, SyncProgress, SyncReport};
 use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::device::account::{runtime, transport};
-use crate::device::queue::{flow_word, status_lines};
+use crate::device::queue::status_lines;
 use crate::device::store::Place;
 use crate::exit::{CliError, CliResult, ExitKind};
 use crate::output::{Output, grouped, progress_bar};
@@ -53,23 +53,7 @@ pub(crate) fn sync(place: &Place, arguments: &SyncArguments, output: Output) -> 
 }
 
 fn show_progress(bar: &ProgressBar, status: &Status) {
-    let progress = &status.progress;
-    let mut words = match flow_word(status) {
-        "" => "looking".to_owned(),
-        word => word.to_owned(),
-    };
-    if progress.push_total > 0 {
-        let (done, all) = (grouped(progress.pushed), grouped(progress.push_total));
-        words.push_str(&format!(", sent {done} of {all}"));
-    }
-    if progress.pull_total > 0 {
-        let (done, all) = (grouped(progress.pulled), grouped(progress.pull_total));
-        words.push_str(&format!(", read {done} of {all}"));
-    }
-    if let Some(stalled) = &status.stalled {
-        words.push_str(&format!(" ({})", stalled.message));
-    }
-    bar.set_message(words);
+    bar.set_message(SyncProgress::of(status).operation);
 }
 
 fn finish(

@@ -5,7 +5,7 @@ use std::process::Child;
 
 use serde_json::{Value, json};
 
-use crate::support::Device;
+use crate::support::{Device, Server};
 
 /// A command that goes on until it is stopped, and what it prints.
 struct Watching {
@@ -97,4 +97,52 @@ fn why_tells_what_is_in_the_way() {
     assert_eq!(told["waiting"][0]["why"]["pause"], "user_paused");
     a.run(&["why", "9"]).failed(3, "state", "never made");
     a.run(&["why", "Note/other"]).failed(3, "state", "knows nothing");
+}
+
+/// Shows that `status --watch` prints each new status, and that metrics come as numbers.
+#[test]
+fn status_is_watched_and_metrics_are_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Device::new(folder.path(), "a");
+    a.ok(&["init"]);
+    let mut status = Watching::start(&a, &["status", "--watch"]);
+    assert_eq!(status.next()["waiting"], 0);
+    a.ok(&["add", "Note", "title=x"]);
+    assert_eq!(status.next()["waiting"], 1);
+    a.ok(&["pause"]);
+    assert_eq!(status.next()["stalled"]["why"], "user_paused");
+    assert_eq!(a.ok(&["metrics"])["waiting"], 1);
+}
+
+/// Shows that the doctor asks the server only when told to, says so with its exit code, and that a
+/// support bundle is shown before it is saved, never replaces a file, and is whole when saved.
+#[test]
+fn the_doctor_and_the_bundle_help() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("server"));
+    let a = Device::signed_in(folder.path(), "a", &server);
+    a.ok(&["add", "Note", "title=confidential"]);
+    let told = a.ok(&["doctor", "--online"]);
+    assert_eq!((&told["healthy"], &told["synced_by"]), (&json!(true), &json!("nobody")));
+    assert_eq!(told["findings"][0]["check"], "lock");
+    server.stop();
+    let told = a.run(&["doctor", "--online"]);
+    assert_eq!(told.code, Some(5));
+    let findings = told.object()["findings"].as_array().unwrap().clone();
+    assert!(findings.iter().any(|finding| finding["check"] == "server"), "{findings:?}");
+    assert_eq!(a.run(&["doctor"]).code, Some(0));
+
+    let out = folder.path().join("bundle.json");
+    let out = out.to_str().unwrap();
+    let shown = a.ok(&["support-bundle", "--out", out]);
+    assert_eq!(shown["saved"], false);
+    assert!(!std::path::Path::new(out).exists());
+    let saved = a.ok(&["support-bundle", "--out", out, "--yes"]);
+    assert_eq!((&saved["saved"], &saved["contents"]), (&json!(true), &shown["contents"]));
+    let text = std::fs::read_to_string(out).unwrap();
+    assert!(!text.contains("confidential"));
+    let parsed: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(parsed["store"]["entities"]["Note"], 1);
+    assert_ne!(a.run(&["support-bundle", "--out", out, "--yes"]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(out).unwrap(), text, "a file is not replaced");
 }

@@ -303,7 +303,7 @@ async fn a_window_joins_a_driver_that_is_there() {
 async fn what_is_no_hint_is_no_data() {
     let (_directory, client) = client();
     let recorder = Recorder::default();
-    let before = client.metrics().unwrap();
+    let before = client.counters().unwrap();
     let deep = format!("{{\"sync\":{{\"type\":\"full\"}},\"x\":{}", "[".repeat(30_000));
     let huge = vec![b'{'; 5_000_000];
     let payloads: [&[u8]; 8] = [
@@ -321,7 +321,7 @@ async fn what_is_no_hint_is_no_data() {
         assert_eq!(end, BackgroundEnd::NoData);
     }
     assert_eq!(recorder.log(), Vec::<&str>::new());
-    assert_eq!(client.metrics().unwrap(), before);
+    assert_eq!(client.counters().unwrap(), before);
     assert!(client.status().unwrap().idle || client.status().unwrap().last_pull.is_none());
 }
 

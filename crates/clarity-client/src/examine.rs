@@ -1,0 +1,155 @@
+//! Examining a store: what is wrong with it, and what to do about each finding.
+
+use clarity_engine::protocol::model::LocalTime;
+use clarity_engine::store::Inconsistency;
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::explain::SyncedBy;
+use crate::worker::now;
+
+/// Most findings of damage that are told.
+const DAMAGES_MAX: u32 = 20;
+/// No device that runs this program has a clock before this: 2025-01-01.
+const CLOCK_MIN: LocalTime = LocalTime(1_735_689_600_000);
+/// How far a stored time may lie ahead of the clock, in milliseconds: one day.
+const AHEAD_MAX_MS: i64 = 86_400_000;
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Check {
+    /// The file.
+    Integrity,
+    /// Whether the tables agree with each other.
+    Consistency,
+    /// Whether the store follows the program's schema.
+    Schema,
+    /// The device's clock.
+    Clock,
+    /// Who synchronises.
+    Lock,
+    /// Whether the server is there; only where it is asked for.
+    Server,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// Something should be done; nothing is lost.
+    Warning,
+    /// The store is damaged.
+    Damage,
+}
+
+/// What was found, without any value, name or id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: Check,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is so.
+    pub message: String,
+    /// What to do about it.
+    pub to_do: String,
+}
+
+impl Finding {
+    /// A finding.
+    #[must_use]
+    pub fn new(check: Check, severity: Severity, message: &str, to_do: &str) -> Self {
+        Self { check, severity, message: message.to_owned(), to_do: to_do.to_owned() }
+    }
+}
+
+impl Client {
+    /// Examines the store: the file, whether its tables agree, its schema, the clock, and who
+    /// synchronises. An empty answer is a good one. Takes time in proportion to the size of the
+    /// store, and writes wait for a part of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read at all.
+    pub fn examine(&self) -> Result<Vec<Finding>, ClientError> {
+        let mut findings = Vec::new();
+        let save = "export what can be read, move the folder aside, and sign in with a new store";
+        for damage in self.damages(DAMAGES_MAX)? {
+            let words = format!("the file is damaged: {damage}");
+            findings.push(Finding::new(Check::Integrity, Severity::Damage, &words, save));
+        }
+        for inconsistency in self.read(|tx| Ok(tx.inconsistencies()?))? {
+            let words = words(inconsistency);
+            let to_do = "keep a copy of the folder and report it with a support bundle";
+            findings.push(Finding::new(Check::Consistency, Severity::Damage, &words, to_do));
+        }
+        let (meta, schema) = self.read(|tx| Ok((tx.meta()?, tx.schema().version)))?;
+        if meta.schema_version > schema {
+            let words = format!(
+                "the store has schema {}, this program knows {schema}",
+                meta.schema_version
+            );
+            let to_do = "update this program; everything is kept meanwhile";
+            findings.push(Finding::new(Check::Schema, Severity::Warning, &words, to_do));
+        }
+        let oldest = self.status()?.oldest_waiting;
+        findings.extend(clock(now(), [Some(meta.created_at), oldest]));
+        let waiting = self.status()?.waiting;
+        if waiting > 0 && self.synced_by()? == SyncedBy::Nobody {
+            let words = "changes wait, and nothing synchronises this store";
+            let to_do = "synchronise once, or keep it in sync";
+            findings.push(Finding::new(Check::Lock, Severity::Note, words, to_do));
+        }
+        Ok(findings)
+    }
+}
+
+fn words(inconsistency: Inconsistency) -> String {
+    match inconsistency {
+        Inconsistency::Counts => "the counted operations are not those of the queue".to_owned(),
+        Inconsistency::Numbers => "the numbers of operations would be used twice".to_owned(),
+        Inconsistency::Unexplained { entities } => {
+            format!("{entities} entities show changes that no operation makes")
+        }
+        Inconsistency::Confirmed { entities } => {
+            format!("{entities} entities keep the server's version without a reason")
+        }
+        Inconsistency::Conflicts { conflicts } => {
+            format!("{conflicts} conflicts are about operations that are not there")
+        }
+        other => format!("the tables disagree: {other:?}"),
+    }
+}
+
+/// Whether a clock can be right, as far as the store's own times tell.
+fn clock(now: LocalTime, stored: [Option<LocalTime>; 2]) -> Option<Finding> {
+    let ahead = stored.into_iter().flatten().any(|at| at.since_ms(now) > AHEAD_MAX_MS);
+    let words = if now < CLOCK_MIN {
+        "this device's clock is years behind"
+    } else if ahead {
+        "this device's clock was ahead when the store was written, or is behind now"
+    } else {
+        return None;
+    };
+    let to_do = "set the clock; nothing depends on it but what is shown, and secure connections";
+    Some(Finding::new(Check::Clock, Severity::Warning, words, to_do))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows which clocks cannot be right.
+    #[test]
+    fn clocks_that_cannot_be_right_are_found() {
+        let now = LocalTime(CLOCK_MIN.0 + AHEAD_MAX_MS);
+        assert_eq!(clock(now, [Some(now), None]), None);
+        let ahead = Some(now.plus_ms(AHEAD_MAX_MS + 1));
+        assert!(clock(now, [Some(now), ahead]).is_some());
+        assert!(clock(LocalTime(0), [None, None]).is_some());
+    }
+}
