@@ -9,5 +9,6 @@ mod inbox;
 mod json;
 mod live;
 mod processes;
+mod scope;
 mod support;
 mod tour;
