@@ -12,7 +12,6 @@ use clarity_client::health::{Deletion, HealthSource, Sample};
 use clarity_client::{Client, ClientOptions, EntityType, PullBudget};
 
 /// The scale: what happened, in order. A reading that was deleted has no weight.
-#[derive(Clone, Default)]
 struct Scale {
     log: Vec<(u64, Option<f64>)>,
 }
@@ -87,8 +86,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let metric = EntityType::new("HealthMetric")?;
     let count = || client.counts().map(|counts| counts.get(&metric).copied().unwrap_or(0));
     let scope = Scope::default();
-    let mut scale = Scale::default();
-    scale.log = (0..100).map(|number| (number, Some(70.0))).collect();
+    let mut scale = Scale { log: (0..100).map(|number| (number, Some(70.0))).collect() };
 
     // A short window in the background takes a part, and the next one goes on.
     let short = PullBudget { max_samples: 30, deadline: None };

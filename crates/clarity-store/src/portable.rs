@@ -169,7 +169,7 @@ impl StoreTransaction<'_> {
         if !self.portable_tables()?.iter().any(|name| name == table) {
             return Err(StoreError::NotPortable);
         }
-        let (columns, values) = self.from_portable(table, row)?;
+        let (columns, values) = self.portable_values(table, row)?;
         let marks: Vec<String> = (1..=values.len()).map(|number| format!("?{number}")).collect();
         let sql = format!(
             "INSERT OR REPLACE INTO \"{table}\" ({}) VALUES ({})",
@@ -191,7 +191,7 @@ impl StoreTransaction<'_> {
         for name in ["counter", "undone_by"] {
             row.insert(name.to_owned(), Value::Null);
         }
-        let (columns, values) = self.from_portable("history", &row)?;
+        let (columns, values) = self.portable_values("history", &row)?;
         let marks: Vec<String> = (1..=values.len()).map(|number| format!("?{number}")).collect();
         let same = columns
             .iter()
@@ -209,7 +209,7 @@ impl StoreTransaction<'_> {
         Ok(added == 1)
     }
 
-    fn from_portable(
+    fn portable_values(
         &self,
         table: &str,
         row: &PortableRow,
@@ -340,7 +340,7 @@ fn from_json(value: &Value) -> Result<SqlValue, StoreError> {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || !text.is_ascii() {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
     let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16));

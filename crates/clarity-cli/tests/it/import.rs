@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Device, clarity, export, real_export, run};
+use crate::support::{Device, Server, clarity, export, real_export, run};
 
 /// Shows the figures of the real export, and that a second import changes nothing.
 #[test]
@@ -157,4 +157,41 @@ fn an_export_is_restored() {
     assert_eq!(b.ok(&["status"])["waiting"], a.ok(&["status"])["waiting"]);
     let again = b.ok(&["import", path]);
     assert_eq!((&again["restored"], &again["imported"]["new"]), (&json!(false), &json!(0)));
+}
+
+/// Shows that a device restored from an export syncs beside the one that it came from: what had
+/// been sent, what had not, and what both send again is there once.
+#[test]
+fn a_restored_device_syncs_beside_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("server"));
+    let a = Device::signed_in(folder.path(), "a", &server);
+    a.ok(&["add", "Note", "title=sent"]);
+    a.ok(&["sync"]);
+    a.ok(&["import", &export("tdda/export6s3sample.xml")]);
+    a.ok(&["add", "Note", "title=waits"]);
+    let path = folder.path().join("everything.zip");
+    let path = path.to_str().unwrap();
+    a.ok(&["export", "--zip", path]);
+    let b = Device::new(folder.path(), "b");
+    assert_eq!(b.ok(&["import", path])["restored"], true);
+    let b = Device::signed_in(folder.path(), "b", &server);
+    for device in [&b, &a, &b, &a] {
+        device.ok(&["sync"]);
+    }
+    assert_eq!(a.ok(&["list"]), b.ok(&["list"]));
+    assert_eq!(a.count("Note"), 2);
+    for device in [&a, &b] {
+        let status = device.ok(&["status"]);
+        assert_eq!((&status["waiting"], &status["conflicts"]), (&json!(0), &json!(0)), "{status}");
+    }
+    let lines = |device: &Device| {
+        let out = folder.path().join("lines.jsonl");
+        device.ok(&["export", out.to_str().unwrap()]);
+        std::fs::read_to_string(out).unwrap()
+    };
+    assert_eq!(lines(&a), lines(&b));
+    // And once more into the one that it came from, which is ahead of it by now.
+    let merged = a.ok(&["import", path]);
+    assert_eq!([&merged["imported"]["new"], &merged["imported"]["changed"]], [0, 0], "{merged}");
 }
