@@ -19,7 +19,7 @@ use crate::error::ClientError;
 use crate::transport::{Refreshed, Traffic, Transport, TransportFuture};
 
 /// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for a whole answer: a page of the largest size over a slow line.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bodies from this size on are compressed.
@@ -218,7 +218,7 @@ fn unreadable(error: protocol::DecodeError) -> Failure {
 }
 
 /// Why no answer came, without the address, which may name a person's own machine.
-fn no_answer(error: &reqwest::Error) -> Failure {
+pub(crate) fn no_answer(error: &reqwest::Error) -> Failure {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     let mut tls = false;
     while let Some(cause) = source {
@@ -241,6 +241,29 @@ fn no_answer(error: &reqwest::Error) -> Failure {
     Failure::new(FailureClass::Unreachable, words)
 }
 
+/// Reads the body of an answer up to a limit, and tells of the bytes as they come.
+pub(crate) async fn read_body(
+    answer: &mut reqwest::Response,
+    bytes_max: usize,
+    mut count: impl FnMut(u64),
+) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= bytes_max => {
+                count(chunk.len() as u64);
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Some(_)) => {
+                let words = "the server's answer is larger than the limit";
+                return Err(Failure::new(FailureClass::Transient, words));
+            }
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(no_answer(&error)),
+        }
+    }
+}
+
 /// Reads an answer within the limit and decides what it is.
 async fn take_in(mut answer: reqwest::Response, counted: &Counted) -> Result<Vec<u8>, Refusal> {
     let status = answer.status().as_u16();
@@ -249,21 +272,10 @@ async fn take_in(mut answer: reqwest::Response, counted: &Counted) -> Result<Vec
     };
     let (ours, kind) = (header(PROTOCOL_HEADER), header(TYPE.as_str()));
     let wait = header(RETRY_AFTER.as_str()).as_deref().and_then(retry_after_ms);
-    let mut body = Vec::new();
-    loop {
-        match answer.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= limits::RESPONSE_BYTES_MAX => {
-                counted.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Some(_)) => {
-                let words = "the server's answer is larger than the limit";
-                return Err(Failure::new(FailureClass::Transient, words).into());
-            }
-            Ok(None) => break,
-            Err(error) => return Err(no_answer(&error).into()),
-        }
-    }
+    let count = |bytes| {
+        counted.received.fetch_add(bytes, Ordering::Relaxed);
+    };
+    let body = read_body(&mut answer, limits::RESPONSE_BYTES_MAX, count).await?;
     let shown = Answer {
         status,
         protocol: ours.as_deref(),

@@ -3,9 +3,10 @@
 //! An app reads and writes local entities and never thinks about the network: a write is durable
 //! when the call returns, is seen by every read from then on, and reaches the server and the other
 //! devices when there is a way. `examples/` shows it in pieces that run, each also as a test:
-//! `quick_start`, `custom_transport` (your own backend), `policies` (what merges by itself),
-//! `conflict_inbox` (what waits for a person), `import_health`, `health_source` (your own source of
-//! health data) and `background_run`.
+//! `quick_start`, `custom_transport` (your own backend), `rest_backend` (a backend that speaks REST
+//! and makes the ids), `policies` (what merges by itself), `conflict_inbox` (what waits for a
+//! person), `import_health`, `health_source` (your own source of health data) and
+//! `background_run`.
 //!
 //! ```no_run
 //! use clarity_client::{Client, ClientOptions, EntityType, Fields};
@@ -70,6 +71,8 @@ mod push;
 mod readers;
 #[cfg(not(target_arch = "wasm32"))]
 mod reads;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod rest;
 #[cfg(not(target_arch = "wasm32"))]
 mod restore;
 #[cfg(not(target_arch = "wasm32"))]

@@ -10,7 +10,7 @@ use crate::value::{IdValue, read_id, read_key, read_unsigned, signed};
 
 /// Where entities are named besides their own tables: the table, and its columns with type and id.
 /// A test looks for columns that are missing here.
-const NAMED_IN: [(&str, &str, &str); 7] = [
+const NAMED_IN: [(&str, &str, &str); 8] = [
     ("confirmed", "type", "id"),
     ("operation", "type", "id"),
     ("conflict", "type", "entity"),
@@ -18,6 +18,7 @@ const NAMED_IN: [(&str, &str, &str); 7] = [
     ("unmet_reference", "type", "id"),
     ("unmet_reference", "from_type", "from_id"),
     ("source_alias", "type", "id"),
+    ("wanted_key", "type", "id"),
 ];
 
 impl StoreTransaction<'_> {

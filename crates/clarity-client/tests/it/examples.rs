@@ -14,6 +14,8 @@ mod import_health;
 mod policies;
 #[path = "../../examples/quick_start.rs"]
 mod quick_start;
+#[path = "../../examples/rest_backend.rs"]
+mod rest_backend;
 
 /// Shows that `examples/quick_start.rs` does what it says.
 #[test]
@@ -55,4 +57,10 @@ fn background_run_runs() {
 #[test]
 fn health_source_runs() {
     health_source::main().unwrap();
+}
+
+/// Shows that `examples/rest_backend.rs` does what it says.
+#[test]
+fn rest_backend_runs() {
+    rest_backend::main().unwrap();
 }

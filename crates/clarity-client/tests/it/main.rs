@@ -13,6 +13,9 @@ mod handle;
 mod inbox;
 mod metrics;
 mod reads;
+mod rest;
+#[path = "../../examples/shared/rest_server.rs"]
+mod rest_server;
 mod secrecy;
 mod sources;
 mod sync;

@@ -4,6 +4,7 @@ mod accounts;
 mod hostile;
 mod inbox;
 mod offline;
+mod rest;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -49,6 +50,11 @@ struct Hub {
 
 impl Hub {
     fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// Starts a server with other settings.
+    fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = TempDir::new().unwrap();
         let schema = Arc::new(Schema::shipped().unwrap());
         let clock = Arc::new(Clock::default());
@@ -57,6 +63,7 @@ impl Hub {
         config.auth.open_sign_up = true;
         config.auth.password_cost = clarity_server::auth::PasswordCost::Trivial;
         config.environment = clock.clone();
+        change(&mut config);
         let bound = Server::bind(config).unwrap();
         let address = format!("http://{}", bound.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
