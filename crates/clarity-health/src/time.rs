@@ -46,8 +46,8 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     Some(Timestamp { unix_ms: local_ms - i64::from(offset_min) * 60_000, offset_min })
 }
 
-/// Reads a day such as `2020-04-17`, or an instant with its offset such as `2020-04-17T08:30:00Z`, in
-/// milliseconds since 1970 UTC; a day is its midnight in UTC.
+/// Reads a day such as `2020-04-17`, or an instant with its offset such as `2020-04-17T08:30:00Z`,
+/// in milliseconds since 1970 UTC; a day is its midnight in UTC.
 #[must_use]
 pub fn instant_ms(text: &str) -> Option<i64> {
     parse_day(text).or_else(|| parse_timestamp(text).map(|instant| instant.unix_ms))

@@ -8,7 +8,9 @@ use clarity_client::health::source::{
     SourceDescriptor, SourceError,
 };
 use clarity_client::health::{CsvOptions, Deletion, HealthFile, HealthSource, Sample};
-use clarity_client::{Client, ClientOptions, Entity, EntityType, ErrorKind, PullBudget};
+use clarity_client::{
+    BackgroundWork, Client, ClientOptions, Entity, EntityType, ErrorKind, PullBudget,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -322,6 +324,20 @@ fn an_import_is_taken_back() {
     assert_eq!(bench.entities().len(), 1);
     assert_eq!(bench.client.imports().unwrap()[0].import_id, report.import);
     assert_eq!(bench.client.undo_import(1).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// Shows that a window in the background pulls the registered sources and sends what they brought.
+#[tokio::test]
+async fn a_window_pulls_registered_sources() {
+    let bench = Bench::new();
+    let feed = Feed::of((0..10).map(|number| put(number, 70)).collect());
+    bench.client.register_source(Box::new(feed), Scope::default()).unwrap();
+    let backend = std::sync::Arc::new(crate::backend::Backend::default());
+    let work = BackgroundWork::default();
+    let report = bench.client.sync_within(backend, &work).await.unwrap();
+    assert_eq!(report.sources.len(), 1, "{report:?}");
+    assert_eq!((report.sources[0].imported.new, report.sent), (10, 10), "{report:?}");
+    assert_eq!(bench.client.status().unwrap().waiting, 0);
 }
 
 fn event() -> impl Strategy<Value = Event> {
