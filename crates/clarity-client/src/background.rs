@@ -269,7 +269,7 @@ impl Client {
         loop {
             let status = self.status()?;
             match &status.stalled {
-                None if status.idle => return Ok(Synced::Done),
+                _ if status.idle => return Ok(Synced::Done),
                 Some(stalled) if !ends_before(stalled, deadline) => {
                     return Ok(Synced::Stalled(stalled.clone()));
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clarity_engine::protocol::model::LocalTime;
 use clarity_engine::protocol::{Failure, FailureClass, Hint};
 use clarity_engine::store::{Credentials, DrainLock};
-use clarity_engine::{Effect, Event, Stalled, Status, TokenResult};
+use clarity_engine::{Effect, Event, Pause, Stalled, Status, TokenResult};
 use serde::Serialize;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinSet;
@@ -89,7 +89,8 @@ impl Client {
                 return Err(ClientError::AlreadyDraining);
             }
             // Somebody asks for it now: a wait that an earlier failure left is cut short.
-            self.notify(Event::SyncNow)?;
+            // It is taken in before the status is looked at.
+            self.note(Event::SyncNow)?;
             let mut failing_since = None;
             loop {
                 let status = self.status()?;
@@ -182,12 +183,19 @@ fn ended(
     failing_since: &mut Option<Instant>,
     patience: Duration,
 ) -> Option<SyncEnd> {
+    if status.idle {
+        // Also when a pause holds what comes later, as on a metered network after a person's wish.
+        return Some(SyncEnd::Done);
+    }
     match &status.stalled {
         None => {
             *failing_since = None;
-            status.idle.then_some(SyncEnd::Done)
+            None
         }
-        Some(stalled) if stalled.next_attempt.is_none() => Some(SyncEnd::Stalled(stalled.clone())),
+        // A pause with an end is no failure to be patient with.
+        Some(stalled) if stalled.next_attempt.is_none() || stalled.why == Pause::UserPaused => {
+            Some(SyncEnd::Stalled(stalled.clone()))
+        }
         Some(stalled) => {
             let since = *failing_since.get_or_insert_with(Instant::now);
             (since.elapsed() >= patience).then(|| SyncEnd::OutOfPatience(stalled.clone()))

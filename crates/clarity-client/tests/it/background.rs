@@ -9,7 +9,7 @@ use clarity_client::model::EntityKey;
 use clarity_client::{
     BackgroundEnd, BackgroundFailure, BackgroundRequest, BackgroundScheduler, BackgroundSource,
     BackgroundWork, Client, ClientError, ClientOptions, Conditions, DesktopScheduler, Failure,
-    FailureClass, Fields, Imported, NetworkPolicy, Refreshed, Request, Response, TimeLeft,
+    FailureClass, Fields, Imported, NetworkPolicy, Refreshed, Request, Response, SyncEnd, TimeLeft,
     Transport, TransportFuture,
 };
 use tokio::sync::{Notify, oneshot};
@@ -424,4 +424,18 @@ async fn the_desktop_keeps_a_plan() {
     assert_eq!(again.next_run_at, plan.next_run_at, "what is due stays due");
     DesktopScheduler.cancel(&client).unwrap();
     assert_eq!(client.background_plan().unwrap(), None);
+}
+
+/// Shows that a person's own sync goes over a metered network to its end, that it says so, and that
+/// the device waits for another network afterwards.
+#[tokio::test]
+async fn a_sync_by_hand_goes_over_a_metered_network() {
+    let (_directory, client) = client();
+    client.set_network_policy(NetworkPolicy::UnmeteredOnly).unwrap();
+    client.set_network_metered(true).unwrap();
+    client.create(&note("n"), fields()).unwrap();
+    let report = client.sync(Arc::new(Recorder::default()), LONG, |_| {}).await.unwrap();
+    assert_eq!((report.end, report.status.waiting), (SyncEnd::Done, 0));
+    let stalled = client.status().unwrap().stalled;
+    assert_eq!(stalled.map(|stalled| stalled.why), Some(Pause::Metered));
 }
