@@ -24,6 +24,7 @@ use crate::device::Device;
 use crate::error::ClientError;
 use crate::readers::Readers;
 use crate::sources::Registered;
+use crate::upkeep::{Accesses, Upkeep};
 use crate::worker::{Command, Effects, Worker, now};
 
 /// How a client opens its store.
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     refreshing: Arc<AtomicBool>,
     effects: Mutex<Option<Effects>>,
     engine: Engine,
+    accesses: Arc<Accesses>,
     path: PathBuf,
     sources: Registered,
 }
@@ -136,13 +138,16 @@ impl Client {
         let device = Device::open(&options.store, Arc::clone(&schema), now())?;
         let readers = Readers::open(options.store.clone(), Arc::clone(&schema))?;
         let engine = Engine::new(&schema);
-        let (worker, effects) = Worker::start(device)?;
+        let accesses = Arc::new(Accesses::default());
+        let upkeep = Upkeep::new(options.store.path.clone(), Arc::clone(&accesses));
+        let (worker, effects) = Worker::start(device, upkeep)?;
         let inner = Inner {
             worker,
             effects: Mutex::new(Some(effects)),
             readers,
             refreshing: Arc::default(),
             engine,
+            accesses,
             path: options.store.path,
             sources: Registered::default(),
         };
@@ -157,16 +162,20 @@ impl Client {
         Arc::downgrade(&self.inner)
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.inner.engine
-    }
-
     pub(crate) fn refreshing(&self) -> &Arc<AtomicBool> {
         &self.inner.refreshing
     }
 
     pub(crate) fn worker(&self) -> &Worker {
         &self.inner.worker
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn accesses(&self) -> &Accesses {
+        &self.inner.accesses
     }
 
     pub(crate) fn path(&self) -> &PathBuf {
@@ -286,7 +295,9 @@ impl Client {
     pub fn get(&self, key: &EntityKey) -> Result<Option<Entity>, ClientError> {
         self.read(|tx| {
             let key = tx.present_key(key)?;
-            Ok(tx.entity(&key)?.and_then(|row| visible(key, row)))
+            let found = tx.entity(&key)?.and_then(|row| visible(key, row));
+            self.accesses().note(tx.schema(), found.iter().map(|entity| &entity.key));
+            Ok(found)
         })
     }
 
@@ -312,7 +323,10 @@ impl Client {
         let options = ListOptions { after, limit, include_deleted: false };
         self.read(|tx| {
             let rows = tx.list_entities(entity_type, &options)?;
-            Ok(rows.into_iter().filter_map(|(key, row)| visible(key, row)).collect())
+            let found: Vec<_> =
+                rows.into_iter().filter_map(|(key, row)| visible(key, row)).collect();
+            self.accesses().note(tx.schema(), found.iter().map(|entity| &entity.key));
+            Ok(found)
         })
     }
 

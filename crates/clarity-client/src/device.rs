@@ -112,6 +112,21 @@ impl Device {
         Ok(self.store.data_version()?)
     }
 
+    /// How large the main file and the log of the store may be by its budget, in bytes.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn space(&mut self) -> Result<(u64, u64), ClientError> {
+        let transaction = self.store.begin()?;
+        Ok(self.engine.space(&transaction)?)
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// The store.
     pub fn store(&mut self) -> &mut Store {
         &mut self.store

@@ -192,6 +192,9 @@ fn ended(
             *failing_since = None;
             None
         }
+        // Without room nothing is read, but what waits still goes out.
+        Some(stalled) if stalled.why == Pause::StorageFull && status.in_flight > 0 => None,
+        Some(_) if status.making_room => None,
         // A pause with an end is no failure to be patient with.
         Some(stalled) if stalled.next_attempt.is_none() || stalled.why == Pause::UserPaused => {
             Some(SyncEnd::Stalled(stalled.clone()))

@@ -130,11 +130,13 @@ fn of_write(error: &WriteError) -> ErrorKind {
     match error {
         WriteError::Store(error) => of_store(error),
         WriteError::InBatch { reason, .. } => of_write(reason),
+        WriteError::StorageFull => ErrorKind::StorageFull,
         WriteError::NotFound
         | WriteError::NoSuchOperation(_)
         | WriteError::NoSuchHistory
         | WriteError::NoSuchConflict => ErrorKind::NotFound,
         WriteError::Exists
+        | WriteError::Away
         | WriteError::AlreadySent(_)
         | WriteError::TakenBackAlready(_)
         | WriteError::MayHaveArrived(_)

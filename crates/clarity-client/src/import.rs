@@ -275,6 +275,7 @@ fn report(import: i64, details: ReadReport, sum: Imported) -> ImportReport {
     let here = [
         ("deleted on this device before", sum.deleted_before),
         ("larger than an entity may be", sum.invalid),
+        ("not on this device to save space; import again when they were fetched", sum.away),
     ];
     for (reason, count) in here.into_iter().filter(|(_, count)| *count > 0) {
         skipped.insert(reason.to_owned(), count);

@@ -81,6 +81,9 @@ mod scheduler;
 mod scope;
 #[cfg(not(target_arch = "wasm32"))]
 mod sources;
+mod storage;
+#[cfg(not(target_arch = "wasm32"))]
+mod upkeep;
 #[cfg(not(target_arch = "wasm32"))]
 mod watch;
 #[cfg(not(target_arch = "wasm32"))]
@@ -139,6 +142,9 @@ pub use scheduler::{
 pub use sources::{PullBudget, PullReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use watch::Live;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use storage::{Found, Missing, Storage};
 
 pub use clarity_engine as engine;
 pub use clarity_engine::protocol::model::{

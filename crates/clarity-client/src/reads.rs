@@ -140,7 +140,10 @@ impl Client {
     ) -> Result<Vec<Entity>, ClientError> {
         self.read(|tx| {
             let rows = tx.query_entities(entity_type, query)?;
-            Ok(rows.into_iter().filter_map(|(key, row)| visible(key, row)).collect())
+            let found: Vec<Entity> =
+                rows.into_iter().filter_map(|(key, row)| visible(key, row)).collect();
+            self.accesses().note(tx.schema(), found.iter().map(|entity| &entity.key));
+            Ok(found)
         })
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot};
 
 use crate::device::Device;
 use crate::error::ClientError;
+use crate::upkeep::Upkeep;
 
 /// Most commands that share one commit.
 const GROUP_MAX: usize = 256;
@@ -50,14 +51,17 @@ pub(crate) struct Worker {
 pub(crate) type Effects = async_mpsc::UnboundedReceiver<Effect>;
 
 impl Worker {
-    pub(crate) fn start(device: Device) -> Result<(Self, Effects), ClientError> {
+    pub(crate) fn start(
+        device: Device,
+        mut upkeep: Upkeep,
+    ) -> Result<(Self, Effects), ClientError> {
         let (commands, inbox) = mpsc::channel();
         let (effects, outbox) = async_mpsc::unbounded_channel();
         let (watchers, _) = broadcast::channel(WATCH_BUFFER);
         let publish = watchers.clone();
         let thread = std::thread::Builder::new()
             .name("clarity-store".to_owned())
-            .spawn(move || run(device, &inbox, &effects, &publish))
+            .spawn(move || run(device, &inbox, &effects, &publish, &mut upkeep))
             .map_err(|_| ClientError::Closed)?;
         Ok((Self { commands, watchers, thread: Some(thread) }, outbox))
     }
@@ -131,12 +135,37 @@ fn run(
     inbox: &mpsc::Receiver<Command>,
     effects: &async_mpsc::UnboundedSender<Effect>,
     watchers: &broadcast::Sender<clarity_engine::Changes>,
+    upkeep: &mut Upkeep,
 ) {
     let mut seen = device.data_version().unwrap_or_default();
     let mut lock: Option<DrainLock> = None;
     let mut failed = false;
-    while let Some(first) = next_command(inbox, watchers) {
-        let mut group = vec![first];
+    let mut more = false;
+    loop {
+        let mut group = Vec::new();
+        if (more || upkeep.too_large) && lock.is_some() {
+            match inbox.try_recv() {
+                Ok(first) => group.push(first),
+                Err(mpsc::TryRecvError::Disconnected) => break,
+                Err(mpsc::TryRecvError::Empty) if more => {
+                    // Nobody waits: the next slice of what is given up.
+                    let mut batch =
+                        Batch { events: vec![Event::Timer], failed, ..Batch::default() };
+                    batch.events.extend(upkeep.tell());
+                    batch.commit(&mut device, effects, watchers);
+                    more = batch.more;
+                    upkeep.look_again();
+                    continue;
+                }
+                Err(mpsc::TryRecvError::Empty) => {
+                    upkeep.give_back(&mut device);
+                    continue;
+                }
+            }
+        } else {
+            let Some(first) = next_command(inbox, watchers) else { break };
+            group.push(first);
+        }
         while group.len() < GROUP_MAX {
             match inbox.try_recv() {
                 Ok(next) => group.push(next),
@@ -166,6 +195,7 @@ fn run(
                     lock = Some(right);
                     device.set_role(Role::Drain);
                     batch.events.push(Event::Started);
+                    batch.events.extend(upkeep.tell());
                     batch.commit(&mut device, effects, watchers);
                     // Whoever asked may have gone.
                     let _ = done.send(());
@@ -173,12 +203,14 @@ fn run(
                 Command::StopDraining(done) => {
                     batch.commit(&mut device, effects, watchers);
                     stop_draining(&mut device, lock.is_some());
+                    upkeep.finish(&mut device);
                     lock = None;
                     let _ = done.send(());
                 }
                 Command::Run(part) => {
                     batch.commit(&mut device, effects, watchers);
                     run_part(&mut device, part, watchers);
+                    upkeep.look_again();
                 }
             }
         }
@@ -187,8 +219,18 @@ fn run(
             // request. Nothing was acknowledged, so starting over sends it again.
             batch.events.push(Event::Started);
         }
+        let mut events = upkeep.events(&mut device);
+        events.append(&mut batch.events);
+        batch.events = events;
         batch.commit(&mut device, effects, watchers);
         failed = batch.failed;
+        more = batch.more;
+    }
+    // What was read last is told on the way out; losing it is harmless.
+    if let Some(accessed) = upkeep.tell()
+        && device.handle(vec![accessed], now()).is_err()
+    {
+        tracing::debug!("what was asked for last could not be noted");
     }
 }
 
@@ -242,6 +284,8 @@ struct Batch {
     answers: Vec<Answer>,
     /// Whether the last transaction failed.
     failed: bool,
+    /// Whether the engine wants to go on making room.
+    more: bool,
 }
 
 impl Batch {
@@ -257,8 +301,9 @@ impl Batch {
         let events = std::mem::take(&mut self.events);
         let answers = std::mem::take(&mut self.answers);
         match device.handle(events, now()) {
-            Ok(Handled { written, effects: wanted, .. }) => {
+            Ok(Handled { written, effects: wanted, more }) => {
                 self.failed = false;
+                self.more = more;
                 for (answer, result) in answers.into_iter().zip(written) {
                     answer(result.map_err(ClientError::from));
                 }
@@ -271,6 +316,12 @@ impl Batch {
             }
             Err(error) => {
                 self.failed = true;
+                if error.kind() == crate::ErrorKind::StorageFull
+                    && device.handle_as_drain(vec![Event::StoreFull], now()).is_err()
+                {
+                    // Not even that fits; the next look at the disk says the same.
+                    tracing::debug!("the store is too full to note that it is full");
+                }
                 refuse(error, answers, effects);
             }
         }

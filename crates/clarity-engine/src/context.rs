@@ -44,6 +44,9 @@ pub(crate) struct Noted {
     pub(crate) fetch: bool,
     /// Whether the device follows something else from now on.
     pub(crate) scope: bool,
+    /// What was asked for and was given up on this device; it is wanted whether or not what asked
+    /// for it succeeds.
+    pub(crate) away: Vec<EntityKey>,
 }
 
 impl Noted {
@@ -99,7 +102,8 @@ impl<'s> Context<'_, 's> {
         let result =
             tx.savepoint(|tx| part(&mut Context { tx, now: *now, entropy: &mut **entropy, noted }));
         if result.is_err() {
-            *self.noted = before;
+            let away = std::mem::take(&mut self.noted.away);
+            *self.noted = Noted { away, ..before };
         }
         result
     }

@@ -95,7 +95,7 @@ fn probe(
             token::renew(schedule, effects);
             return Ok(());
         }
-        if failing == Some(Direction::Fetch) {
+        if failing == Some(Direction::Fetch) && schedule.may_read() {
             if !send_fetch(context, schedule, effects)? {
                 // There is nothing left that could fail.
                 schedule.flow_again();
@@ -105,7 +105,7 @@ fn probe(
             return fill_beside_fetch(context, schedule, stamp, effects);
         }
         let must_pull = schedule.resync || failing == Some(Direction::Pull);
-        let with_pull = must_pull || schedule.probe_with_pull;
+        let with_pull = must_pull || (schedule.probe_with_pull && schedule.may_read());
         schedule.probe_with_pull = !with_pull;
         let pushed = !with_pull && send_push(context, schedule, stamp, effects, true)?;
         if !pushed && !with_pull && failing == Some(Direction::Push) {
@@ -113,8 +113,12 @@ fn probe(
             schedule.flow_again();
             return fill(context, schedule, stamp, effects);
         }
-        if !pushed {
+        if !pushed && schedule.may_read() {
             send_pull(context, schedule, effects)?;
+        } else if !pushed {
+            // Without room nothing is read; what is written meanwhile is an attempt of its own.
+            schedule.wait_longest(context.now);
+            return Ok(());
         }
         schedule.attempts.push(context.now);
     }
@@ -165,7 +169,8 @@ fn fill(
         fill_with_pushes(context, schedule, stamp, effects)?;
     }
     // A suspect group waits for a success of something else; a pull can be that.
-    if schedule.in_flight.is_empty() && !schedule.suspects.is_empty() {
+    let alone = schedule.in_flight.is_empty() && !schedule.suspects.is_empty();
+    if alone && schedule.may_read() {
         send_pull(context, schedule, effects)?;
     }
     Ok(())
@@ -182,7 +187,8 @@ fn fill_with_pull(
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
     let room = schedule.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
-    if schedule.pull_wanted && !schedule.is_in_flight(Direction::Pull) && room {
+    let wanted = schedule.pull_wanted && schedule.may_read();
+    if wanted && !schedule.is_in_flight(Direction::Pull) && room {
         send_pull(context, schedule, effects)?;
     }
     Ok(())
@@ -195,7 +201,7 @@ fn fill_with_fetch(
 ) -> Result<(), StoreError> {
     let room = schedule.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
     // After a reset of the server everything is read anew, in order.
-    let may = schedule.fetch_wanted && !schedule.resync;
+    let may = schedule.fetch_wanted && !schedule.resync && schedule.may_read();
     if may && !schedule.is_in_flight(Direction::Fetch) && room {
         send_fetch(context, schedule, effects)?;
     }

@@ -16,6 +16,18 @@ pub enum WriteError {
     /// There is no such entity, or it was deleted.
     #[error("there is no such entity on this device")]
     NotFound,
+    /// The entity, or one of the month that it may be of, was given up on this device for space.
+    #[error(
+        "this was moved off the device to save space; it is fetched when there is a connection, \
+         try again then"
+    )]
+    Away,
+    /// The disk is nearly full, or the store as large as it may be.
+    #[error(
+        "there is no room for new changes; free some space on the disk or send what waits, and \
+         try again"
+    )]
+    StorageFull,
     /// There is no such operation in the queue.
     #[error("operation {0} is not waiting on this device")]
     NoSuchOperation(Counter),

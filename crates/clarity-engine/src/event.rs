@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use clarity_model::{Counter, EntityKey, EntityType, Fields, LocalTime, ReadVersion};
@@ -80,6 +80,21 @@ pub enum Event {
         /// Bytes that came in.
         received: u64,
     },
+    /// The app has asked for these entities, and for samples of these months. Collected and told
+    /// now and then: losing some is harmless.
+    Accessed {
+        /// The entities.
+        keys: Vec<EntityKey>,
+        /// The months.
+        months: BTreeSet<(EntityType, clarity_store::Month)>,
+    },
+    /// Somebody looked how much of the disk is free, in bytes; absent where nobody can tell.
+    DiskSpace {
+        /// What is free.
+        free_bytes: Option<u64>,
+    },
+    /// A transaction failed because there was no space.
+    StoreFull,
 }
 
 /// How a token refresh or a sign-in ended.
@@ -421,6 +436,10 @@ pub struct Imported {
     pub duplicate: u64,
     /// Left out because the person deleted them here.
     pub deleted_before: u64,
+    /// Left out because nobody can tell whether it is the same: it was given up on this device for
+    /// space and is wanted from the server; importing again when it is here settles it.
+    #[serde(default)]
+    pub away: u64,
     /// Left out because the entity would be larger than the limit or is otherwise not allowed.
     pub invalid: u64,
     /// Deleted because the source no longer has it, or because the import is undone.
@@ -435,6 +454,7 @@ impl Imported {
         self.changed += other.changed;
         self.duplicate += other.duplicate;
         self.deleted_before += other.deleted_before;
+        self.away += other.away;
         self.invalid += other.invalid;
         self.deleted += other.deleted;
     }
@@ -447,4 +467,7 @@ pub struct Handled {
     pub written: Vec<Result<Written, WriteError>>,
     /// What to do after the commit.
     pub effects: Vec<Effect>,
+    /// Whether more is to be given up to make room: send [`Event::Timer`] again as soon as nobody
+    /// else waits.
+    pub more: bool,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use clarity_model::limits::{FETCH_KEYS_MAX, PAGE_ROWS_MAX};
+use clarity_model::limits::FETCH_KEYS_MAX;
 use clarity_model::{EntityKey, EntityType, LocalTime};
 use clarity_protocol::{Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse};
 use clarity_store::{RequestId, StoreError};
@@ -16,6 +16,7 @@ use crate::error::WriteError;
 use crate::event::Write;
 use crate::schedule::Schedule;
 use crate::scope::is_first_reading;
+use crate::storage::{self, Arrival, StorageSettings};
 use crate::{identity, pull, push};
 
 /// Most entities that are wanted at once on a device.
@@ -120,13 +121,14 @@ pub(crate) fn build(
         after: position(range.after.as_deref()),
     });
     let meta = context.tx.meta()?;
+    let settings = StorageSettings::of(context.tx)?;
     Ok(Some(FetchRequest {
         incarnation: meta.incarnation,
         epoch: meta.epoch,
         settled_below: push::settled_below(context)?,
         ranges: ranges.collect(),
         keys,
-        rows_max: Some(PAGE_ROWS_MAX),
+        rows_max: Some(settings.page_rows(context.tx.live_bytes()?)),
     }))
 }
 
@@ -168,6 +170,7 @@ pub(crate) fn answered(
     let scope = pull::scope(context.tx)?;
     let only_followed = range.as_ref().is_some_and(|range| is_first_reading(range.rank));
     let count = response.rows.len();
+    let mut came = Vec::with_capacity(count);
     for row in response.rows {
         // Rows of a fetch are whole: one that is not tells nothing.
         if row.fields.is_none() && !row.deleted {
@@ -179,17 +182,23 @@ pub(crate) fn answered(
         if only_followed && !scope.holds(key.entity_type.as_str(), time_ms, response.at) {
             continue;
         }
-        pull::one_row(context, schedule, row, true)?;
+        pull::one_row(context, schedule, row, Arrival::Fetched)?;
         if range.is_none() {
             context.tx.end_wanted_key(&key, request)?;
         }
+        came.push(key);
     }
+    storage::note_accesses(context, schedule, &came, &BTreeSet::new())?;
     for key in &response.unknown {
         context.tx.end_wanted_key(key, request)?;
+        // Whatever was given up here under this key is there no more.
+        context.tx.remove_evicted_entity(key)?;
     }
     match (range, response.after) {
         (Some(range), _) if response.ranges_done > 0 => {
             context.tx.end_wanted_range(range.number)?;
+            let times = (range.from_ms, range.to_ms);
+            storage::fetched_range(context, &range.entity_type, times, response.at)?;
         }
         (Some(range), Some(after)) => {
             let text = serde_json::to_string(&after).unwrap_or_default();

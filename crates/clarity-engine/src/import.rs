@@ -154,6 +154,7 @@ enum Verdict {
     Changed(EntityKey),
     Duplicate(EntityKey),
     DeletedBefore(EntityKey),
+    Away(EntityKey),
 }
 
 /// Whether a known name still means the same kind of thing. Names that are only unique within one
@@ -191,7 +192,7 @@ fn by_name(
             _ => Verdict::New(key),
         },
         _ if alias.gone => Verdict::DeletedBefore(key),
-        None => Verdict::New(key),
+        None => what_is_not_here(context, key, None, fields)?,
         Some(row) if !row.state.is_visible() => Verdict::DeletedBefore(key),
         Some(row) if row.fields == *fields || is_known => Verdict::Duplicate(key),
         Some(_) => Verdict::Changed(key),
@@ -224,7 +225,10 @@ fn what_to_do(
     sample: &ImportSample,
 ) -> Result<Verdict, WriteError> {
     let key = context.tx.present_key(&sample.key)?;
-    let Some(row) = context.tx.entity(&key)? else { return Ok(Verdict::New(key)) };
+    let Some(row) = context.tx.entity(&key)? else {
+        let sibling = context.tx.present_key(&sample.sibling)?;
+        return what_is_not_here(context, key, Some(&sibling), &sample.fields);
+    };
     match row.state {
         RowState::Deleted | RowState::PendingDelete => return Ok(Verdict::DeletedBefore(key)),
         RowState::Clean | RowState::Pending if row.fields == sample.fields => {
@@ -236,6 +240,9 @@ fn what_to_do(
     match context.tx.entity(&sibling)?.map(|row| row.state) {
         Some(RowState::Deleted | RowState::PendingDelete) => Ok(Verdict::DeletedBefore(sibling)),
         Some(RowState::Clean | RowState::Pending) => Ok(Verdict::Duplicate(sibling)),
+        None if context.tx.is_evicted_sample(&sibling, &sample.fields)? => {
+            Ok(Verdict::Duplicate(sibling))
+        }
         None if row.import_id == Some(import_id) => Ok(Verdict::New(sibling)),
         None => Ok(Verdict::Changed(key)),
     }
@@ -270,7 +277,33 @@ fn apply(
             imported.deleted_before += 1;
             key
         }
+        Verdict::Away(key) => {
+            context.noted.away.push(key.clone());
+            imported.away += 1;
+            key
+        }
     })
+}
+
+/// A sample without a row: new, or one of those that were given up for space.
+fn what_is_not_here(
+    context: &Context<'_, '_>,
+    key: EntityKey,
+    sibling: Option<&EntityKey>,
+    fields: &Fields,
+) -> Result<Verdict, WriteError> {
+    if context.tx.is_evicted_sample(&key, fields)? {
+        return Ok(Verdict::Duplicate(key));
+    }
+    if let Some(sibling) = sibling
+        && context.tx.is_evicted_sample(sibling, fields)?
+    {
+        return Ok(Verdict::Duplicate(sibling.clone()));
+    }
+    // Of single entities only a version is remembered. A sample of a month is made all the same:
+    // the server has it by its id, and its policy says which of two stands.
+    let is_away = context.tx.evicted_entity(&key)?.is_some();
+    Ok(if is_away { Verdict::Away(key) } else { Verdict::New(key) })
 }
 
 /// A source corrected a sample: a new version of the same entity.

@@ -48,6 +48,7 @@ mod scope;
 mod settle;
 mod stale;
 mod status;
+mod storage;
 mod token;
 mod undo;
 mod view;
@@ -87,6 +88,10 @@ pub use schedule::{
 pub use scope::{SWEEP_ROWS_MAX, ScopeStatus};
 pub use stale::STALE_ROUNDS_MAX;
 pub use status::{Attention, Flow, Stalled, Status};
+pub use storage::{
+    Absence, EVICTION_SLICE_ROWS, FREE_DISK_MIN_BYTES, Protected, Protection, STORAGE_AGE_MS,
+    STORAGE_BUDGET_BYTES, StorageReport, StorageSettings, TypeStorage,
+};
 
 use context::{Context, Noted};
 use schedule::Schedule;
@@ -139,6 +144,7 @@ impl Engine {
             Role::Write => Schedule::default(),
         };
         let mut schedule = before.clone();
+        let news = events.iter().any(brings_news);
         for event in events {
             self.step(&mut context, &mut schedule, event, &mut handled)?;
         }
@@ -146,6 +152,8 @@ impl Engine {
             schedule.fetch_wanted |= context.noted.fetch;
             schedule.pull_wanted |= context.noted.scope;
             schedule.sweeping |= context.noted.scope;
+            handled.more = storage::work(&mut context, &schedule, news)?;
+            schedule.making_room = handled.more;
             handled.effects.extend(drive::drive(&mut context, &mut schedule, &self.stamp)?);
             if schedule.is_in_trouble() && !before.is_in_trouble() {
                 context.tx.add_metric("syncs_failed", 1)?;
@@ -192,7 +200,15 @@ impl Engine {
         match event {
             Event::Write(write) => {
                 fetch::hurry_for(schedule, &write, now);
-                match write::apply(context, write) {
+                let refused = storage::refuses(&write) && storage::is_full(context.tx)?;
+                let result = match refused {
+                    true => Err(WriteError::StorageFull),
+                    false => write::apply(context, write),
+                };
+                for key in std::mem::take(&mut context.noted.away) {
+                    fetch::want(context, &fetch::Wanted::Key(key))?;
+                }
+                match result {
                     // A full disk or a failing one is the transaction's end, not this write's.
                     Err(WriteError::Store(error)) => return Err(error.into()),
                     result => handled.written.push(result),
@@ -242,6 +258,11 @@ impl Engine {
             Event::Travelled { sent, received } => {
                 progress::travelled(context, schedule, sent, received)?;
             }
+            Event::Accessed { keys, months } => {
+                storage::note_accesses(context, schedule, &keys, &months)?;
+            }
+            Event::DiskSpace { free_bytes } => storage::disk(context, schedule, free_bytes)?,
+            Event::StoreFull => storage::store_was_full(context, schedule)?,
             // Another process may have wished for something, or follow something else.
             Event::StoreChanged => scope::perhaps_another(context, schedule)?,
             Event::Timer => {}
@@ -382,6 +403,11 @@ impl Engine {
     ) -> Result<Option<ConflictInfo>, StoreError> {
         Ok(tx.conflict(id.0)?.and_then(conflict::info))
     }
+}
+
+/// Whether an event may have made more of what is here such that it can be given up.
+fn brings_news(event: &Event) -> bool {
+    matches!(event, Event::Started | Event::RequestFinished { result: Ok(_), .. })
 }
 
 /// A new entity id: a UUIDv7 of the time and 74 random bits, so that ids made one after the other

@@ -107,7 +107,7 @@ pub(crate) fn changed(context: &mut Context<'_, '_>, schedule: &mut Schedule, on
     }
     schedule.last_error = Some(message.to_owned());
     schedule.last_error_at = Some(now);
-    schedule.pauses.retain(|pause, _| pause.holds());
+    schedule.pauses.retain(|pause, _| pause.outlasts_success());
     schedule.pause(Pause::Offline, now, message);
 }
 

@@ -1,17 +1,20 @@
 //! Pull: what others changed goes in under the waiting local operations, together with the cursor.
 
-use clarity_model::limits::{ATOMIC_PULL_ROWS_MAX, PAGE_ROWS_MAX};
-use clarity_model::{Counter, Fields, Kind, Outcome, Version};
+use std::collections::BTreeSet;
+
+use clarity_model::limits::ATOMIC_PULL_ROWS_MAX;
+use clarity_model::{Counter, Fields, Kind, Outcome, ServerTime, Version};
 use clarity_protocol::{
     Cursor, OperationAnswer, PullRequest, PullResponse, Row, Scope, SettledOperation,
 };
 use clarity_store::{
-    ConfirmedEntity, CursorPart, RowState, StoreError, StoreTransaction, StoredEntity,
+    ConfirmedEntity, CursorPart, Month, RowState, StoreError, StoreTransaction, StoredEntity,
 };
 
 use crate::context::Context;
 use crate::schedule::Schedule;
 use crate::settle::{keep_losses, keeps_entity, put_newer_confirmed, remove_carried, sent};
+use crate::storage::{self, Arrival, StorageSettings};
 use crate::{identity, ids, lane, push, revert, scope, view};
 
 /// The number of the one cursor that a device has: its scope says what it follows.
@@ -25,6 +28,7 @@ pub(crate) fn build(
     full_rows: bool,
 ) -> Result<PullRequest, StoreError> {
     let part = part(context.tx)?;
+    let settings = StorageSettings::of(context.tx)?;
     let settled_below = if full_rows { Counter(0) } else { push::settled_below(context)? };
     let scope: Scope = serde_json::from_str(&part.scope).unwrap_or_default();
     let cursor =
@@ -35,7 +39,7 @@ pub(crate) fn build(
         from_head: cursor.is_none() && !scope.types.is_empty() && !full_rows,
         scope,
         cursor,
-        rows_max: Some(PAGE_ROWS_MAX),
+        rows_max: Some(settings.page_rows(context.tx.live_bytes()?)),
     })
 }
 
@@ -128,10 +132,11 @@ pub(crate) fn page(
     for staged in context.tx.staged_pages(WHOLE_ACCOUNT)? {
         let staged: PullResponse = serde_json::from_slice(&staged)
             .map_err(|_| StoreError::InvalidValue { table: "pull_stage", column: "bytes" })?;
-        rows(context, schedule, staged.rows, false)?;
+        rows(context, schedule, (staged.rows, staged.at), false)?;
     }
     context.tx.clear_stage(WHOLE_ACCOUNT)?;
-    rows(context, schedule, response.rows, !part.caught_up)?;
+    rows(context, schedule, (response.rows, response.at), !part.caught_up)?;
+    let catching_up = !part.caught_up;
     part.cursor = Some(serde_json::to_string(&response.cursor).unwrap_or_default());
     part.caught_up = !response.more && !schedule.rows_missing;
     part.pulled_at = Some(response.at);
@@ -144,6 +149,9 @@ pub(crate) fn page(
     }
     context.tx.put_cursor_part(&part)?;
     let at_head = !response.more && !missing;
+    if at_head && catching_up {
+        storage::caught_up(context, response.at)?;
+    }
     if at_head {
         schedule.resync = false;
         schedule.full_rows = false;
@@ -155,13 +163,23 @@ pub(crate) fn page(
 fn rows(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
-    rows: Vec<Row>,
+    (rows, at): (Vec<Row>, ServerTime),
     first: bool,
 ) -> Result<(), StoreError> {
     let count = i64::try_from(rows.len()).unwrap_or(0);
     let touched = context.noted.touched;
+    let mut months = BTreeSet::new();
     for row in rows {
-        one_row(context, schedule, row, first)?;
+        let is_sample = || context.tx.schema().type_schema(&row.key.entity_type).window.is_some();
+        if let Some(month) = Month::of_key(&row.key).filter(|_| is_sample()) {
+            let entity_type = row.key.entity_type.clone();
+            months.insert((entity_type, month));
+        }
+        let arrival = if first { Arrival::PulledFirst } else { Arrival::Pulled };
+        one_row(context, schedule, row, arrival)?;
+    }
+    for (entity_type, month) in months {
+        context.tx.touch_month(&entity_type, month, at)?;
     }
     let changed = context.noted.touched - touched;
     context.tx.add_metric("rows_changed", changed)?;
@@ -194,19 +212,19 @@ fn insert_new(
     Ok(Some(Row { fields: Some(std::mem::take(&mut stored.fields)), ..row }))
 }
 
-/// Takes in a row; with `first`, one that is most likely new.
+/// Takes in a row.
 pub(crate) fn one_row(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     row: Row,
-    first: bool,
+    arrival: Arrival,
 ) -> Result<(), StoreError> {
     let row = under_present_key(context, row)?;
     if row.outside {
         return scope::leave(context, &row);
     }
     let key = row.key.clone();
-    put_row(context, schedule, row, first)?;
+    put_row(context, schedule, row, arrival)?;
     ids::correct(context, &key)
 }
 
@@ -231,10 +249,20 @@ fn put_row(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     row: Row,
-    first: bool,
+    arrival: Arrival,
 ) -> Result<(), StoreError> {
-    let Some(row) = insert_new(context, first, row)? else { return Ok(()) };
+    let first = arrival != Arrival::Pulled;
+    let away = storage::is_away(context.tx, &row.key)?;
+    let row = if away { Some(row) } else { insert_new(context, first, row)? };
+    let Some(row) = row else { return Ok(()) };
     let local = context.tx.entity(&row.key)?;
+    if away && local.is_none() {
+        let resync = schedule.resync;
+        if !storage::arrives(context, &row, arrival, resync)? {
+            context.noted.entity(&row.key);
+            return Ok(());
+        }
+    }
     let waiting = local
         .as_ref()
         .is_some_and(|local| matches!(local.state, RowState::Pending | RowState::PendingDelete));
@@ -280,6 +308,10 @@ fn under_waiting(
     let before = context.tx.confirmed(&row.key)?;
     let known = before.as_ref().map(|before| before.version).unwrap_or(Version(0));
     let stub = row.fields.is_none() && !row.deleted;
+    let read_back = before.as_ref().filter(|before| before.version == row.version);
+    if let Some(before) = read_back.filter(|before| before.seq != row.seq) {
+        context.tx.put_confirmed(&row.key, &ConfirmedEntity { seq: row.seq, ..before.clone() })?;
+    }
     if stub {
         schedule.rows_missing |= row.version > known;
         return Ok(());

@@ -114,11 +114,15 @@ impl Pause {
             self,
             Self::AuthRequired
                 | Self::AccessRemoved
-                | Self::StorageFull
                 | Self::Damaged
                 | Self::UserPaused
                 | Self::Metered
         )
+    }
+
+    /// Whether the success of a request says nothing about it.
+    pub(crate) fn outlasts_success(self) -> bool {
+        self.holds() || self == Self::StorageFull
     }
 
     /// The pause that a class of failure leads to.
@@ -243,6 +247,8 @@ pub(crate) struct Schedule {
     pub(crate) sweeping: bool,
     /// How many entities a fetch asks for at most, after one was refused.
     pub(crate) fetch_keys_max: Option<usize>,
+    /// Whether something is being given up to make room, so that nothing is read meanwhile.
+    pub(crate) making_room: bool,
     pub(crate) next_pull: Option<LocalTime>,
     pub(crate) resync: bool,
     /// Whether rows are asked for in full, also those that this device was told when it pushed.
@@ -288,6 +294,17 @@ impl Schedule {
         message.clone_into(&mut entry.message);
     }
 
+    /// Whether there is room for what is read.
+    pub(crate) fn may_read(&self) -> bool {
+        !self.making_room && !self.pauses.contains_key(&Pause::StorageFull)
+    }
+
+    /// Puts the next attempt off for as long as a wait can be.
+    pub(crate) fn wait_longest(&mut self, now: LocalTime) {
+        self.wait_ms = i64::try_from(BACKOFF_CAP_MS).unwrap_or(i64::MAX);
+        self.next_attempt = Some(now.plus_ms(self.wait_ms));
+    }
+
     /// A person pauses everything, until a time or until they resume it.
     pub(crate) fn pause_by_hand(&mut self, now: LocalTime, until: Option<LocalTime>) {
         self.pause(Pause::UserPaused, now, "paused on this device");
@@ -307,7 +324,7 @@ impl Schedule {
         self.successes += 1;
         self.refusals = 0;
         self.last_success = Some(now);
-        self.pauses.retain(|pause, _| pause.holds() && *pause != Pause::AuthRequired);
+        self.pauses.retain(|pause, _| pause.outlasts_success() && *pause != Pause::AuthRequired);
         if self.failing_since.is_some() && self.failing.is_some_and(|failing| failing != direction)
         {
             self.other_works = true;
@@ -326,7 +343,7 @@ impl Schedule {
         self.failures = 0;
         self.next_attempt = None;
         self.attempts.clear();
-        self.pauses.retain(|pause, _| pause.holds());
+        self.pauses.retain(|pause, _| pause.outlasts_success());
     }
 
     /// Counts a refusal of what a request carried; says whether there were so many without a
@@ -383,7 +400,7 @@ impl Schedule {
         self.next_attempt = Some(now.plus_ms(self.wait_ms));
         self.last_error = Some(message.clone());
         self.last_error_at = Some(now);
-        self.pauses.retain(|pause, _| pause.holds());
+        self.pauses.retain(|pause, _| pause.outlasts_success());
         let pause = Pause::of(*class);
         self.pause(pause, now, message);
         if let Some(info) = self.pauses.get_mut(&pause) {

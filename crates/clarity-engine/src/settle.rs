@@ -15,6 +15,10 @@ use crate::history::{HistoryCause, Lost, remember};
 use crate::push::unreadable_frozen;
 use crate::{ids, lane, revert, stale, view};
 
+/// The position of a version that an answer told of and no page has shown yet. Until one does,
+/// the server may name it in short, so the row has to stay.
+const NOT_READ_BACK: Seq = Seq(0);
+
 /// Takes in the answers of a push.
 pub(crate) fn answers(
     context: &mut Context<'_, '_>,
@@ -100,7 +104,8 @@ fn settled(
         if let (Some(state), Some(row)) = (state, row) {
             let moved = version > row.version;
             let updated_at = if moved { at } else { row.updated_at };
-            context.tx.set_entity_version(key, version, row.seq, updated_at, state)?;
+            let seq = if moved { NOT_READ_BACK } else { row.seq };
+            context.tx.set_entity_version(key, version, seq, updated_at, state)?;
             context.tx.remove_confirmed(key)?;
             context.noted.entity(key);
             return news(context, operation);
@@ -160,9 +165,8 @@ fn after(
     at: ServerTime,
 ) -> Result<Option<ConfirmedEntity>, StoreError> {
     let before = context.tx.confirmed(&operation.key)?;
-    let seq = before.as_ref().map(|before| before.seq).unwrap_or_default();
     if let Some(entity) = &answer.entity {
-        return Ok(Some(told(entity.clone(), seq, before.as_ref())));
+        return Ok(Some(told(entity.clone(), before.as_ref())));
     }
     let Some(frozen) = context.tx.frozen(answer.id)? else { return Ok(before) };
     let wire: WireOperation = serde_json::from_slice(&frozen).map_err(|_| unreadable_frozen())?;
@@ -179,15 +183,14 @@ fn after(
         fields.put(&change.field, change.new);
     }
     let deleted = wire.kind == Kind::Delete;
+    let seq = NOT_READ_BACK;
     Ok(Some(ConfirmedEntity { fields, deleted, version, seq, updated_at: at }))
 }
 
 /// An entity as the server told it; of a deleted one the last known fields stay.
-pub(crate) fn told(
-    entity: WireEntity,
-    seq: Seq,
-    before: Option<&ConfirmedEntity>,
-) -> ConfirmedEntity {
+pub(crate) fn told(entity: WireEntity, before: Option<&ConfirmedEntity>) -> ConfirmedEntity {
+    let same = before.filter(|before| before.version == entity.version);
+    let seq = same.map_or(NOT_READ_BACK, |before| before.seq);
     let deleted = entity.fields.is_none();
     let last = || before.map(|before| before.fields.clone()).unwrap_or_default();
     ConfirmedEntity {
@@ -298,8 +301,7 @@ fn conflict(
     let carried = context.tx.carried_by(answer.id)?;
     if let Some(entity) = answer.entity {
         let before = context.tx.confirmed(key)?;
-        let seq = before.as_ref().map(|before| before.seq).unwrap_or_default();
-        put_newer_confirmed(context, key, told(entity, seq, before.as_ref()))?;
+        put_newer_confirmed(context, key, told(entity, before.as_ref()))?;
     }
     for counter in &carried {
         context.tx.set_operation_state(*counter, OperationState::Conflicted)?;

@@ -36,8 +36,7 @@ pub(crate) fn told(
             operation.key = ids::given(context, &operation.key, id)?;
         }
         let before = context.tx.confirmed(&operation.key)?;
-        let seq = before.as_ref().map(|before| before.seq).unwrap_or_default();
-        let confirmed = entity_told(entity.clone(), seq, before.as_ref());
+        let confirmed = entity_told(entity.clone(), before.as_ref());
         put_newer_confirmed(context, &operation.key, confirmed)?;
         if is_alone(context, &operation)? {
             again.insert(operation.counter);

@@ -89,6 +89,8 @@ pub struct Status {
     /// Whether nothing is on its way and nothing could be sent or read now. Conflicts, failed
     /// operations and what waits behind them may remain.
     pub idle: bool,
+    /// Whether something is being given up to make room.
+    pub making_room: bool,
     /// Whether a first sync or a large catch-up is under way.
     pub catching_up: bool,
     /// How far the current run is.
@@ -131,7 +133,9 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
             && !schedule.pull_wanted
             && !schedule.fetch_wanted
             && !schedule.sweeping
+            && !schedule.making_room
             && !schedule.refreshing,
+        making_room: schedule.making_room,
         catching_up,
         progress: schedule.progress,
         last_success: schedule.last_success,

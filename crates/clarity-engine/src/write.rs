@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::{Write, Written};
 use crate::history::{HistoryCause, Lost, remember};
+use crate::storage;
 use crate::view::{self, lane_is_blocked, materialise_create};
 use crate::{feed, fetch, ids, import, inbox, restore, rollback, scope, undo};
 
@@ -174,6 +175,7 @@ pub(crate) fn create(
     validate_fields(&fields)?;
     let row = context.tx.entity(key)?;
     let undelete = match row.as_ref().map(|row| row.state) {
+        None if context.tx.evicted_entity(key)?.is_some() => return Err(WriteError::Exists),
         None => false,
         Some(RowState::Deleted | RowState::PendingDelete) => true,
         Some(RowState::Clean | RowState::Pending) => return Err(WriteError::Exists),
@@ -203,6 +205,9 @@ pub(crate) fn create(
             updated_at: row.updated_at,
         };
         context.tx.put_confirmed(key, &stub)?;
+    }
+    if row.is_none() {
+        storage::meets_new(context, key)?;
     }
     let before = row.unwrap_or_else(|| unknown_row(import_id));
     let import_id = import_id.or(before.import_id);
@@ -326,8 +331,12 @@ pub(crate) fn delete_because(
     Ok(counter)
 }
 
-fn live_row(context: &Context<'_, '_>, key: &EntityKey) -> Result<StoredEntity, WriteError> {
+fn live_row(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<StoredEntity, WriteError> {
     let row = context.tx.entity(key)?;
+    if row.is_none() && storage::is_away(context.tx, key)? {
+        context.noted.away.push(key.clone());
+        return Err(WriteError::Away);
+    }
     row.filter(|row| matches!(row.state, RowState::Clean | RowState::Pending))
         .ok_or(WriteError::NotFound)
 }

@@ -1,6 +1,6 @@
 //! Entities: the rows that the app reads.
 
-use clarity_model::{EntityId, EntityKey, EntityType, Fields, LocalTime, Seq, ServerTime, Version};
+use clarity_model::{EntityId, EntityKey, EntityType, Fields, Seq, ServerTime, Version};
 use rusqlite::{Row, Statement, params};
 
 use crate::error::StoreError;
@@ -240,21 +240,6 @@ impl StoreTransaction<'_> {
         }
         types.sort();
         Ok(types)
-    }
-
-    /// Notes that the app asked for these entities.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn touch(&mut self, keys: &[EntityKey], now: LocalTime) -> Result<(), StoreError> {
-        for key in keys {
-            let layout = self.shared.layouts.of(&key.entity_type);
-            let mut statement = self.prepared(&layout.touch)?;
-            let next = bind_key(&mut statement, layout, key)?;
-            statement.raw_bind_parameter(next, now.0)?;
-            statement.raw_execute()?;
-        }
-        Ok(())
     }
 }
 

@@ -69,13 +69,18 @@ impl TypeLayout {
             .map(|index| self.columns[index].kind)
     }
 
+    /// The condition that a row has the key.
+    pub(crate) fn key_condition(&self) -> &'static str {
+        key_condition(self.generic)
+    }
+
     fn new(
         generic: bool,
         table: String,
         columns: Vec<ColumnLayout>,
         rollup: Option<RollupSchema>,
     ) -> Self {
-        let key = if generic { "id = ?1 AND type = ?2" } else { "id = ?1" };
+        let key = key_condition(generic);
         let next = if generic { 3 } else { 2 };
         let declared: String =
             columns.iter().map(|column| format!("\"{}\", ", column.name)).collect();
@@ -117,7 +122,11 @@ impl TypeLayout {
             set_version,
             set_seq: format!("UPDATE {table} SET seq = ?{next} WHERE {key}"),
             set_id: format!("UPDATE {table} SET id = ?{next} WHERE {key}"),
-            touch: format!("UPDATE {table} SET accessed_at = ?{next} WHERE {key}"),
+            touch: format!(
+                "UPDATE {table} SET accessed_at = ?{next} WHERE {key} \
+                 AND (accessed_at IS NULL OR accessed_at <= ?{})",
+                next + 1
+            ),
             list: format!(
                 "SELECT {select_columns} FROM {table} \
                  WHERE {of_type}id > ?2 AND state < ?3 ORDER BY id LIMIT ?4"
@@ -130,6 +139,10 @@ impl TypeLayout {
             select_columns,
         }
     }
+}
+
+fn key_condition(generic: bool) -> &'static str {
+    if generic { "id = ?1 AND type = ?2" } else { "id = ?1" }
 }
 
 impl RollupLayout {
@@ -166,6 +179,11 @@ impl Layouts {
     /// The layout of a type; undeclared types share one.
     pub(crate) fn of(&self, entity_type: &EntityType) -> &TypeLayout {
         self.types.get(entity_type).unwrap_or(&self.generic)
+    }
+
+    /// The layout of undeclared types.
+    pub(crate) fn generic(&self) -> &TypeLayout {
+        &self.generic
     }
 
     /// Reads what the file has.

@@ -15,15 +15,20 @@
 mod confirmed;
 mod consistency;
 mod counts;
+mod digest;
 mod entity;
 mod error;
+mod evicted;
+mod eviction;
 mod identity;
 mod ids;
 mod inbox;
+mod kept;
 mod layout;
 mod lineage;
 #[cfg(not(target_arch = "wasm32"))]
 mod lock;
+mod month;
 mod named;
 mod operation;
 mod options;
@@ -47,10 +52,14 @@ pub use consistency::Inconsistency;
 pub use counts::QueueCounts;
 pub use entity::{ListOptions, RowState, StoredEntity};
 pub use error::{StoreError, StoreErrorKind};
+pub use evicted::{EvictedEntity, EvictedMonth, EvictionReason};
+pub use eviction::{Candidate, Eviction, Unit};
 pub use identity::{Credentials, Meta};
 pub use inbox::{ConflictRecord, Ended, EndedAs, HistoryRecord, NewHistory};
+pub use kept::ACCESS_GRAIN_MS;
 #[cfg(not(target_arch = "wasm32"))]
 pub use lock::DrainLock;
+pub use month::Month;
 pub use operation::{NewOperation, OperationError, OperationState, QueuedOperation, RequestId};
 pub use options::{Birth, Journal, OpenOptions};
 pub use portable::{PortableRow, TABLES_VERSION};

@@ -1,6 +1,7 @@
 //! How a store is opened.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clarity_model::{Incarnation, LocalTime};
 
@@ -50,6 +51,10 @@ impl OpenOptions {
             exclusive: false,
             busy_timeout_ms: 10_000,
         }
+    }
+
+    pub(crate) fn busy_timeout(&self) -> Duration {
+        Duration::from_millis(u64::from(self.busy_timeout_ms))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::layout::RollupLayout;
 use crate::transaction::StoreTransaction;
 use crate::value::{read_type, row_limit};
 
-const MILLISECONDS_IN_DAY: i64 = 86_400_000;
+pub(crate) const MILLISECONDS_IN_DAY: i64 = 86_400_000;
 
 /// The sums of one day of one source.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,15 @@ pub struct DayRollup {
     pub max: f64,
 }
 
+impl DayRollup {
+    fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+}
+
 /// The days that a transaction has changed, by type and kind.
 ///
 /// A day that is marked needlessly only costs time, so a savepoint that fails takes no mark back.
@@ -47,7 +56,7 @@ pub(crate) struct DirtyDays {
 }
 
 impl DirtyDays {
-    fn mark(&mut self, entity_type: &EntityType, kind: &str, time_ms: i64) {
+    pub(crate) fn mark(&mut self, entity_type: &EntityType, kind: &str, time_ms: i64) {
         let day = time_ms.div_euclid(MILLISECONDS_IN_DAY);
         // Looked up by reference: a bulk load marks the same few days over and over.
         if let Some(days) = self.days.get_mut(entity_type).and_then(|kinds| kinds.get_mut(kind)) {
@@ -94,7 +103,7 @@ impl StoreTransaction<'_> {
         if !dirty.is_empty() {
             found.retain(|rollup| !dirty.contains(&rollup.day));
             for day in dirty {
-                let sums = self.sum_day(rollup, kind, day)?;
+                let sums = self.sum_day(entity_type, rollup, kind, day)?;
                 if self.writable {
                     self.keep_day(entity_type, kind, day, &sums)?;
                 }
@@ -132,7 +141,7 @@ impl StoreTransaction<'_> {
         for (entity_type, kind, day) in &dirty {
             let layouts = &self.shared.layouts;
             let sums = match &layouts.of(entity_type).rollup {
-                Some(rollup) => self.sum_day(rollup, kind, *day)?,
+                Some(rollup) => self.sum_day(entity_type, rollup, kind, *day)?,
                 None => Vec::new(),
             };
             self.keep_day(entity_type, kind, *day, &sums)?;
@@ -186,16 +195,26 @@ impl StoreTransaction<'_> {
         Ok(())
     }
 
-    /// The sums of one day, from the rows.
+    /// The sums of one day, from the rows that are here and from those that were evicted.
     fn sum_day(
         &self,
+        entity_type: &EntityType,
         rollup: &RollupLayout,
         kind: &str,
         day: i64,
     ) -> Result<Vec<DayRollup>, StoreError> {
         let start = day.saturating_mul(MILLISECONDS_IN_DAY);
         let end = start.saturating_add(MILLISECONDS_IN_DAY);
-        self.read_all(&rollup.sums, params![kind, start, end], |row| read_rollup(day, row, 0))
+        let mut sums =
+            self.read_all(&rollup.sums, params![kind, start, end], |row| read_rollup(day, row, 0))?;
+        for evicted in self.evicted_sums(entity_type, kind, day)? {
+            match sums.iter_mut().find(|here| here.source == evicted.source) {
+                Some(here) => here.add(&evicted),
+                None => sums.push(evicted),
+            }
+        }
+        sums.sort_by(|one, other| one.source.cmp(&other.source));
+        Ok(sums)
     }
 
     fn keep_day(
@@ -228,7 +247,11 @@ impl StoreTransaction<'_> {
     }
 }
 
-fn read_rollup(day: i64, row: &rusqlite::Row<'_>, first: usize) -> Result<DayRollup, StoreError> {
+pub(crate) fn read_rollup(
+    day: i64,
+    row: &rusqlite::Row<'_>,
+    first: usize,
+) -> Result<DayRollup, StoreError> {
     Ok(DayRollup {
         day,
         source: row.get(first)?,

@@ -172,6 +172,39 @@ const VERSION_1: &str = concat!(
 /// - `source`, `external`: its name there; `type`, `id`: the entity
 /// - `version`: the source's version that was imported last; `round`: the number of the last
 ///   comparison that saw it; `gone`: 1 when the source said that it no longer has it
+///
+/// `kept`: entities with a priority of their own instead of their type's.
+/// - `type`, `id`: which; `priority`: 0 low, 1 normal, 2 high, 3 critical
+///
+/// `month_access`: when samples of a month were last asked for or arrived.
+/// - `type`, `month`: which; `month` counts from January of the year 0
+/// - `accessed_at`: when, by the server's clock
+///
+/// `evicted_entity`: single entities that the server has and this device gave up for space.
+/// - `type`, `id`: which; `version`: the newest that was heard of
+/// - `evicted_at`: when, by the server's clock; `reason`: 0 the budget, 1 the age
+/// - `kind`, `time_ms`, `source`, `value`: what it adds to the daily roll-ups; `kind` is NULL when
+///   nothing
+///
+/// `evicted_month`: months of samples of which some were given up.
+/// - `type`, `month`: which; a sample's month is that of the time in its id
+/// - `count`: how many; `from_ms`, `to_ms`: between which times of their own, the end not included
+/// - `stale`: 1 when one of them was changed or deleted since, so that the roll-ups may not hold
+/// - `evicted_since`: 1 when some were given up since the whole of it was last wanted
+/// - `evicted_at`, `reason`: as above
+///
+/// `evicted_digest`: what those samples were, 5 bytes for each, so that the same sample is known
+/// when it is imported again.
+/// - `type`, `month`, `chunk`: which part; `hashes`: of id and fields, one after the other
+///
+/// `evicted_rollup`: what those samples add to the sums of their days.
+/// - `type`, `kind`, `day`, `source`, `count`, `sum`, `min`, `max`: as in `rollup`
+/// - `month`: the month of the marker that they belong to
+///
+/// `eviction`: the latest evictions, for people.
+/// - `id`: its number; `at`: when, by the server's clock; `reason`: as above
+/// - `type`, `month`: what; `month` is NULL for single entities
+/// - `count`: how many; `bytes`: how many bytes of the file they took
 const VERSION_2: &str = concat!(
     include_str!("sql/version_2_storage.sql"),
     include_str!("sql/version_2_scopes.sql"),

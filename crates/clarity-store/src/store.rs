@@ -20,6 +20,13 @@ use crate::value::incarnation_bytes;
 /// types that are in use.
 const STATEMENTS_KEPT: usize = 512;
 
+/// Fewest pages of the log at which it is moved into the file.
+const CHECKPOINT_PAGES_MIN: u64 = 64;
+/// Most pages of the log at which it is moved into the file.
+const CHECKPOINT_PAGES_MAX: u64 = 1_000;
+/// To what length the log is cut at most once it is empty, in bytes.
+const LOG_BYTES_MAX: u64 = 16_777_216;
+
 /// What a file turned out to be.
 enum Found {
     Empty,
@@ -34,6 +41,7 @@ pub(crate) struct Shared {
     /// SQLite's count of changes of the tables' definitions when the layouts were read.
     definitions: i64,
     path: PathBuf,
+    busy_timeout: Duration,
 }
 
 /// The local store of one device, open for reading and writing.
@@ -131,7 +139,48 @@ impl Store {
         let page_bytes = pragma("page_size")?.cast_unsigned();
         let free = pragma("freelist_count")?.cast_unsigned();
         let pages = pragma("page_count")?.cast_unsigned();
-        Ok(StoreSize { bytes: pages * page_bytes, free_bytes: free * page_bytes })
+        let mut log = self.shared.path.clone().into_os_string();
+        log.push("-wal");
+        // In a VFS of its own the log is not ours to look at, and without one there is none.
+        let log_bytes = std::fs::metadata(log).map(|found| found.len()).unwrap_or_default();
+        let (bytes, free_bytes) = (pages * page_bytes, free * page_bytes);
+        Ok(StoreSize { bytes, free_bytes, log_bytes })
+    }
+
+    /// Bounds the log: it is moved into the file when it is a quarter as long, and cut to this
+    /// length once it is empty. A single large transaction may make it longer for a while. The
+    /// bound holds for this connection until it is closed.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn set_log_limit(&mut self, bytes: u64) -> Result<(), StoreError> {
+        let connection = &self.shared.connection;
+        let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = bytes / 4 / page_bytes.cast_unsigned().max(1);
+        let pages = pages.clamp(CHECKPOINT_PAGES_MIN, CHECKPOINT_PAGES_MAX);
+        connection.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
+        let bytes = bytes.min(LOG_BYTES_MAX);
+        connection.query_row(&format!("PRAGMA journal_size_limit = {bytes}"), [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Moves the log into the file and cuts it to nothing, unless somebody reads or writes; false
+    /// then.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn empty_log(&mut self) -> Result<bool, StoreError> {
+        let connection = &self.shared.connection;
+        // Whoever reads is not waited for.
+        connection.busy_timeout(Duration::ZERO)?;
+        let busy: Result<i64, rusqlite::Error> =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        connection.busy_timeout(self.shared.busy_timeout)?;
+        match busy.map_err(StoreError::from) {
+            Ok(busy) => Ok(busy == 0),
+            Err(StoreError::Busy) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Bounds the size of the file; a write beyond it fails with [`StoreError::Full`] and changes
@@ -178,13 +227,15 @@ impl Store {
     }
 }
 
-/// The size of a store's main file, in bytes.
+/// The size of a store on the disk, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreSize {
-    /// All of it.
+    /// The main file.
     pub bytes: u64,
-    /// The part that holds nothing and can be used again or given back.
+    /// The part of the main file that holds nothing and can be used again or given back.
     pub free_bytes: u64,
+    /// The log beside it.
+    pub log_bytes: u64,
 }
 
 impl Reader {
@@ -229,6 +280,7 @@ impl Shared {
             connection,
             schema,
             path: options.path.clone(),
+            busy_timeout: options.busy_timeout(),
         })
     }
 
@@ -282,7 +334,7 @@ fn connect(options: &OpenOptions, create: OpenFlags) -> Result<Connection, Store
         Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str())?,
         None => Connection::open_with_flags(&options.path, flags)?,
     };
-    connection.busy_timeout(Duration::from_millis(u64::from(options.busy_timeout_ms)))?;
+    connection.busy_timeout(options.busy_timeout())?;
     // Until the file is known to be ours, closing it must not move its log into it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     if options.exclusive {
@@ -339,7 +391,11 @@ fn configure(connection: &Connection, options: &OpenOptions) -> Result<(), Store
          PRAGMA foreign_keys = OFF;
          PRAGMA trusted_schema = OFF;",
     )?;
-    connection.query_row("PRAGMA journal_size_limit = 16777216", [], |_| Ok(()))?;
+    connection.query_row(
+        &format!("PRAGMA journal_size_limit = {LOG_BYTES_MAX}"),
+        [],
+        |_| Ok(()),
+    )?;
     Ok(())
 }
 

@@ -165,6 +165,11 @@ impl Table<'_> {
         let rollup_changed = leads && stored != declared.rollup.as_ref();
         if rollup_changed {
             self.record_type(declared.rollup.as_ref())?;
+            // The sums of what was evicted are of the old kind until it is fetched.
+            self.connection.execute(
+                "UPDATE evicted_month SET stale = 1 WHERE type = ?1",
+                [self.entity_type.as_str()],
+            )?;
         }
         if rollup_changed || !changed.is_empty() {
             self.connection
@@ -198,6 +203,16 @@ impl Table<'_> {
         let layouts = Layouts::load(self.connection)?;
         if let Some(rollup) = &layouts.of(self.entity_type).rollup {
             self.connection.execute(&rollup.mark_all, [self.entity_type.as_str()])?;
+            // What was evicted is in no row.
+            self.connection.execute(
+                "INSERT OR IGNORE INTO rollup_dirty (type, kind, day)
+                 SELECT type, kind, day FROM evicted_rollup WHERE type = ?1
+                 UNION
+                 SELECT type, kind, (time_ms - ((time_ms % 86400000) + 86400000) % 86400000)
+                     / 86400000
+                 FROM evicted_entity WHERE type = ?1 AND kind IS NOT NULL",
+                [self.entity_type.as_str()],
+            )?;
         }
         Ok(())
     }

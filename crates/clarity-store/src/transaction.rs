@@ -8,6 +8,7 @@ use clarity_model::{Incarnation, Schema};
 use rusqlite::CachedStatement;
 
 use crate::counts::QueueDelta;
+use crate::digest::Digests;
 use crate::error::StoreError;
 use crate::rollup::DirtyDays;
 use crate::store::Shared;
@@ -23,6 +24,7 @@ pub struct StoreTransaction<'a> {
     pub(crate) writable: bool,
     pub(crate) queue: QueueDelta,
     pub(crate) dirty: DirtyDays,
+    pub(crate) digests: RefCell<Digests>,
     pub(crate) savepoint_depth: u32,
     /// The incarnations that were looked up, by their local number.
     incarnations: RefCell<BTreeMap<i64, Incarnation>>,
@@ -36,6 +38,7 @@ impl<'a> StoreTransaction<'a> {
             writable,
             queue: QueueDelta::default(),
             dirty: DirtyDays::default(),
+            digests: RefCell::default(),
             savepoint_depth: 0,
             incarnations: RefCell::default(),
             finished: false,
@@ -50,6 +53,7 @@ impl<'a> StoreTransaction<'a> {
         if self.writable {
             self.flush_queue()?;
             self.flush_dirty_days()?;
+            self.flush_digests()?;
         }
         self.prepared("COMMIT")?.execute([])?;
         self.finished = true;
@@ -64,6 +68,7 @@ impl<'a> StoreTransaction<'a> {
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.flush_digests()?;
         self.run("SAVEPOINT part")?;
         let queue = self.queue.clone();
         self.savepoint_depth += 1;
@@ -72,6 +77,7 @@ impl<'a> StoreTransaction<'a> {
         if result.is_err() {
             self.queue = queue;
             self.incarnations.borrow_mut().clear();
+            self.digests.take();
             // This fails only when SQLite has rolled back the whole transaction, which every
             // later call reports; the first error tells more.
             let _ = self.run("ROLLBACK TO part").and_then(|()| self.run("RELEASE part"));

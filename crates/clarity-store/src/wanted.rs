@@ -78,6 +78,7 @@ impl StoreTransaction<'_> {
             )?;
             return Ok(known.number);
         }
+        self.begin_to_want(entity_type, from_ms, to_ms)?;
         self.execute(
             "INSERT INTO wanted_range (type, from_ms, to_ms, rank, rows)
              VALUES (?1, ?2, ?3, ?4, 0)",

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::device::follow::follow;
 use crate::device::rollup::parse_time;
+use crate::device::storage::not_found;
 use crate::device::store::Place;
 use crate::exit::{CliError, CliResult, ExitKind};
 use crate::output::{Output, counted, grouped, shortened, table, value_text};
@@ -204,7 +205,7 @@ pub(crate) fn show(place: &Place, arguments: &ShowArguments, output: Output) -> 
         });
     }
     let entity = client.get(&arguments.key)?;
-    let entity = entity.ok_or_else(|| CliError::state("there is no such entity on this device"))?;
+    let Some(entity) = entity else { return Err(not_found(&client, &arguments.key)?) };
     output.show(&entity, || entity_words(&entity))?;
     Ok(ExitKind::Done)
 }

@@ -16,6 +16,7 @@ mod queue;
 mod rollup;
 mod scope;
 mod sources;
+mod storage;
 mod store;
 mod sync;
 mod why;
@@ -103,6 +104,10 @@ enum DeviceCommand {
     Resume,
     /// Write all entities as JSON lines, or everything into a ZIP
     Export(export::ExportArguments),
+    /// Show what the store holds and what was given up for space, or set how much is kept
+    Storage(storage::StorageArguments),
+    /// Keep an entity on this device, or say how long it is kept when space is short
+    Keep(storage::KeepArguments),
     /// Examine the store and say what is wrong and what to do
     Doctor(doctor::DoctorArguments),
     /// Put together what somebody who helps needs, show what is in it, and save it
@@ -145,6 +150,8 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Pause => queue::pause(&place, output),
         DeviceCommand::Resume => queue::resume(&place, output),
         DeviceCommand::Export(arguments) => export::run(&place, &arguments, output),
+        DeviceCommand::Storage(arguments) => storage::storage(&place, &arguments, output),
+        DeviceCommand::Keep(arguments) => storage::keep(&place, &arguments, output),
         DeviceCommand::Doctor(arguments) => doctor::run(&place, &arguments, output),
         DeviceCommand::SupportBundle(arguments) => bundle::bundle(&place, &arguments, output),
     }

@@ -29,6 +29,7 @@ mod reverts;
 mod scopes;
 mod settling;
 mod stale;
+mod storage;
 mod support;
 mod tokens;
 mod undo;

@@ -14,6 +14,7 @@ use clarity_store::{
 
 use super::checks;
 use super::dice::Dice;
+use super::keeping::{self, GivenUp};
 use super::model::{self, Change, Model};
 use super::plant::Plant;
 use super::stage::{Stage, Violation, ensure};
@@ -39,6 +40,8 @@ pub(crate) struct Stepped {
     /// What authorises the requests among the effects.
     pub(crate) access_token: String,
     pub(crate) refresh_token: String,
+    /// Whether the engine wants to go on making room.
+    pub(crate) more: bool,
 }
 
 /// A device.
@@ -92,12 +95,17 @@ impl Device {
         let mut transaction = store.begin().map_err(unexpected)?;
         let incarnation = Incarnation(dice.next_u128());
         transaction.new_incarnation(incarnation, LocalTime(0)).map_err(unexpected)?;
+        let live_bytes = transaction.live_bytes().map_err(unexpected)?;
+        let engine = Engine::new(schema);
+        if let Some(settings) = keeping::draw_settings(&mut dice, live_bytes) {
+            engine.set_storage(&mut transaction, &settings).map_err(unexpected)?;
+        }
         transaction.commit().map_err(unexpected)?;
         Ok(Self {
             index,
             disk,
             store: Some(store),
-            engine: Engine::new(schema),
+            engine,
             schema: Arc::clone(schema),
             dice,
             life: 1,
@@ -213,12 +221,17 @@ impl Device {
         }
         self.status = Some(status);
         self.conflicts = conflicts;
-        let Handled { written, effects } = handled;
+        // Now and then unused space is given back, as a driver does when nobody waits.
+        if stage.dice.chance(20) {
+            store.give_back_space(65_536)?;
+        }
+        let Handled { written, effects, more } = handled;
         Ok(Some(Stepped {
             written,
             effects,
             access_token: credentials.access_token.unwrap_or_default(),
             refresh_token: credentials.refresh_token.unwrap_or_default(),
+            more,
         }))
     }
 
@@ -239,6 +252,10 @@ impl Device {
             for key in &changes.entities {
                 let row = transaction.entity(key)?.map(model::comparable);
                 checks::view_is_fold(transaction, key, row.as_ref())?.map_err(Stop::Violation)?;
+                if let (None, Some(before)) = (&row, self.model.rows.get(key)) {
+                    keeping::vanished(transaction, &self.engine, key, before)?
+                        .map_err(Stop::Violation)?;
+                }
                 rows.push((key.clone(), row));
             }
         }
@@ -347,6 +364,13 @@ impl Device {
             }
         }
         Ok(replicas)
+    }
+
+    /// What the device gave up for space.
+    pub(crate) fn given_up(&mut self) -> Result<GivenUp, Violation> {
+        let Some(store) = &mut self.store else { return Ok(GivenUp::default()) };
+        let transaction = store.begin().map_err(unexpected)?;
+        GivenUp::of(&transaction).map_err(unexpected)
     }
 
     /// The planted bug: the cursor of a page moves in a transaction of its own.

@@ -104,6 +104,7 @@ fn queues_are_empty(world: &World) -> Result<(), Violation> {
 fn replicas_agree(world: &mut World) -> Result<(), Violation> {
     let entities = world.server.entities()?;
     for device in &mut world.devices {
+        let given_up = device.given_up()?;
         let replicas: BTreeMap<EntityKey, Replica> = device.confirmed()?.into_iter().collect();
         for (key, entity) in &entities {
             let fields = (!entity.deleted).then(|| entity.fields.clone());
@@ -114,6 +115,10 @@ fn replicas_agree(world: &mut World) -> Result<(), Violation> {
             if device.model.queue.values().any(is_aside) {
                 continue;
             }
+            let is_known = found.is_none() && !entity.deleted;
+            if is_known && given_up.has(key, entity.version) {
+                continue;
+            }
             ensure(found == Some(&expected), "I6", || {
                 let words = |replica: &Replica| {
                     format!("version {} {}", replica.version, checks::text(replica.fields.as_ref()))
@@ -122,6 +127,11 @@ fn replicas_agree(world: &mut World) -> Result<(), Violation> {
                 format!("device {} has of {key} {found}; {}", device.index, words(&expected))
             })?;
         }
+        let is_live = |key: &EntityKey| entities.get(key).is_some_and(|there| !there.deleted);
+        let gone = given_up.keys().find(|key| !is_live(key) || replicas.contains_key(*key));
+        ensure(gone.is_none(), "I10", || {
+            format!("device {} takes {gone:?} for given up", device.index)
+        })?;
         let unknown = replicas.keys().find(|key| !entities.contains_key(*key));
         ensure(unknown.is_none(), "I6", || {
             format!("device {} has {unknown:?}, which the server has not", device.index)

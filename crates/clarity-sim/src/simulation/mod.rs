@@ -15,6 +15,7 @@ mod device;
 mod dice;
 mod faults;
 mod final_checks;
+mod keeping;
 mod model;
 mod network;
 mod person;

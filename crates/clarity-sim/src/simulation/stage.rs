@@ -51,6 +51,8 @@ pub(crate) enum Happening {
     Act { device: usize },
     /// The newest timer that a device asked for.
     Wake { device: usize, round: u64 },
+    /// A device goes on making room.
+    MakesRoom { device: usize, life: u64 },
     /// A request reaches the server.
     Arrives { device: usize, life: u64, request: RequestId, call: Arc<Call> },
     /// A request ends at a device.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clarity_engine::protocol::model::{Counter, EntityKey, Fields, Kind, ReadVersion};
 use clarity_engine::protocol::{Hint, HintKind};
-use clarity_engine::{Event, HistoryId, Import, ImportSample, Write, new_entity_id};
+use clarity_engine::{Event, HistoryId, Import, ImportSample, Wanted, Write, new_entity_id};
 use clarity_store::RowState;
 use serde_json::{Value, json};
 
@@ -83,7 +83,13 @@ pub(crate) fn act(stage: &mut Stage, device: &Device, ledger: &mut Ledger) -> (E
             (Event::Pause { until: stage.dice.chance(800).then_some(until) }, Intent::None)
         }
         11..14 => (Event::Resume, Intent::None),
-        14..16 => (Event::StoreChanged, Intent::None),
+        14 => (Event::StoreChanged, Intent::None),
+        15 => {
+            // Nearly full for a while, mostly not.
+            let free_bytes = if stage.dice.chance(300) { 1_000 } else { 1 << 40 };
+            (Event::DiskSpace { free_bytes: Some(free_bytes) }, Intent::None)
+        }
+        16..20 => (look(stage, device, ledger), Intent::None),
         choice => {
             let (write, intent) = write(stage, device, ledger, choice);
             (write.map_or(Event::Timer, Event::Write), intent)
@@ -110,6 +116,16 @@ fn write(
         _ => super::person::settle_something(stage, device)
             .map_or((None, Intent::None), |write| (Some(write), Intent::None)),
     }
+}
+
+/// Somebody looks at something: what was given up for space is wanted again.
+fn look(stage: &mut Stage, device: &Device, ledger: &Ledger) -> Event {
+    let known: Vec<&EntityKey> = ledger.made.keys().collect();
+    let Some(key) = stage.dice.pick(&known).copied().cloned() else { return Event::Timer };
+    if device.model.rows.contains_key(&key) {
+        return Event::Accessed { keys: vec![key], months: BTreeSet::new() };
+    }
+    Event::Write(Write::Fetch { wanted: vec![Wanted::Key(key)] })
 }
 
 fn create(stage: &mut Stage, device: &Device, ledger: &mut Ledger) -> (Option<Write>, Intent) {

@@ -149,6 +149,12 @@ impl World {
                 there.has_timer = false;
                 self.step(device, vec![Event::Timer]).map(drop)
             }
+            Happening::MakesRoom { device, life } => {
+                if self.devices[device].life != life {
+                    return Ok(());
+                }
+                self.step(device, vec![Event::Timer]).map(drop)
+            }
             Happening::Arrives { device, life, request, call } => {
                 self.arrives(device, life, request, &call)
             }
@@ -305,7 +311,11 @@ impl World {
         if *queue != before {
             self.stage.trace.show(|| format!("queue of device {device}: {queue:?}"));
         }
-        let Stepped { written, effects, access_token, refresh_token } = stepped;
+        let Stepped { written, effects, access_token, refresh_token, more } = stepped;
+        if more {
+            let life = self.devices[device].life;
+            self.stage.after(1, Happening::MakesRoom { device, life });
+        }
         for effect in effects {
             match effect {
                 Effect::Send { request, body } => {
@@ -353,6 +363,7 @@ impl World {
             if stalled.is_some_and(|stalled| stalled.why == Pause::UserPaused) {
                 self.step(device, vec![Event::Resume])?;
             }
+            self.step(device, vec![Event::DiskSpace { free_bytes: Some(u64::MAX) }])?;
             if self.stage.rates.has_event_stream {
                 // A connection that is made anew begins with a hint.
                 self.stage.after(1_000, Happening::Hint { device });

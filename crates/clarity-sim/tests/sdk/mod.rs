@@ -5,6 +5,7 @@ mod hostile;
 mod inbox;
 mod offline;
 mod rest;
+mod storage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -6,6 +6,7 @@ mod concurrency;
 mod consistency;
 mod counts;
 mod entities;
+mod eviction;
 mod files;
 mod full;
 mod golden;

@@ -58,6 +58,8 @@ pub(crate) struct Bench {
     on_their_way: BTreeSet<RequestId>,
     pub(crate) wake_at: Option<LocalTime>,
     pub(crate) published: Vec<Changes>,
+    /// Whether the engine wants to go on making room at once.
+    pub(crate) more: bool,
 }
 
 impl Bench {
@@ -83,6 +85,7 @@ impl Bench {
             on_their_way: BTreeSet::new(),
             wake_at: None,
             published: Vec::new(),
+            more: false,
         };
         bench.reopen();
         bench.event(Event::Started);
@@ -131,6 +134,10 @@ impl Bench {
         tx.commit().unwrap();
     }
 
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine.clone()
+    }
+
     pub(crate) fn store(&mut self) -> &mut Store {
         self.store.as_mut().unwrap()
     }
@@ -143,6 +150,7 @@ impl Bench {
         let handled =
             engine.handle(&mut tx, events, self.now, &mut self.dice, Role::Drain).unwrap();
         tx.commit().unwrap();
+        self.more = handled.more;
         for effect in handled.effects {
             match effect {
                 Effect::Send { request, body: Request::Push(push) } => {

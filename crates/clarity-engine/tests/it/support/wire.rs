@@ -171,3 +171,8 @@ pub(crate) fn tokens(account: &str) -> Tokens {
         refresh_token: "refresh".to_owned(),
     }
 }
+
+/// A last page that the server made at this time.
+pub(crate) fn page_at(rows: &[Row], at: ServerTime) -> PullResponse {
+    PullResponse { at, ..page(rows) }
+}

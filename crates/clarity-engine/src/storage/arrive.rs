@@ -1,0 +1,169 @@
+//! What happens when something that was given up is asked for, written to, imported, or comes
+//! again.
+//!
+//! A pull does not bring it back: the marker follows what the pull tells. Only a fetch does, and
+//! whatever comes while one is wanted is kept, so that no order of the two loses anything.
+
+use clarity_model::{EntityKey, EntityType, Fields, ServerTime, Version};
+use clarity_protocol::Row;
+use clarity_store::{EvictedEntity, Month, StoreError, StoreTransaction, WishState};
+
+use crate::context::Context;
+use crate::fetch::Wanted;
+
+/// How a row came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// With a page of changes.
+    Pulled,
+    /// With a page of a first sync: most likely it is new.
+    PulledFirst,
+    /// Because it was asked for.
+    Fetched,
+}
+
+/// Whether a row that is not on the device is to be stored. Otherwise its marker has taken in what
+/// it tells.
+pub(crate) fn arrives(
+    context: &mut Context<'_, '_>,
+    row: &Row,
+    arrival: Arrival,
+    resync: bool,
+) -> Result<bool, StoreError> {
+    if let Some(month) = context.tx.evicted_month_of(&row.key)? {
+        return sample_arrives(context, row, month, arrival);
+    }
+    let Some(marker) = context.tx.evicted_entity(&row.key)? else { return Ok(true) };
+    let wanted = arrival == Arrival::Fetched || is_wanted(context.tx, &row.key)?;
+    let Some(fields) = row.fields.as_ref().filter(|_| !wanted) else {
+        if row.fields.is_none() && !row.deleted {
+            // Told in short, as something that this device has pushed.
+            let version = marker.version.max(row.version);
+            let marker = EvictedEntity { version, ..marker };
+            context.tx.put_evicted_entity(&row.key, &marker, &Fields::new())?;
+            return Ok(false);
+        }
+        context.tx.remove_evicted_entity(&row.key)?;
+        return Ok(true);
+    };
+    if row.version > marker.version || resync {
+        let marker = EvictedEntity { version: row.version, ..marker };
+        context.tx.put_evicted_entity(&row.key, &marker, fields)?;
+    }
+    Ok(false)
+}
+
+fn sample_arrives(
+    context: &mut Context<'_, '_>,
+    row: &Row,
+    month: Month,
+    arrival: Arrival,
+) -> Result<bool, StoreError> {
+    let entity_type = &row.key.entity_type;
+    let window = context.tx.schema().type_schema(entity_type).window.clone();
+    let time_ms = |fields: &Fields| fields.get(&window?.time_ms)?.as_i64();
+    let Some(fields) = &row.fields else {
+        // It was one of those that are not here, or never here at all: nobody can tell.
+        context.tx.mark_month_stale(entity_type, month, None)?;
+        return Ok(row.deleted);
+    };
+    let stays = arrival == Arrival::Fetched
+        || month_is_wanted(context.tx, entity_type, month)?
+        || is_wanted(context.tx, &row.key)?
+        || context.tx.kept(&row.key)?.is_some();
+    if stays {
+        if !context.tx.take_evicted_sample(&row.key, month, fields)? && row.version > Version(1) {
+            // What it was before is still in the sums.
+            context.tx.mark_month_stale(entity_type, month, None)?;
+        }
+        return Ok(true);
+    }
+    if context.tx.is_evicted_sample(&row.key, fields)? {
+        return Ok(false);
+    }
+    let time_ms = time_ms(fields);
+    context.tx.add_evicted_sample(&row.key, month, fields, time_ms)?;
+    if row.version > Version(1) {
+        context.tx.mark_month_stale(entity_type, month, time_ms)?;
+    }
+    Ok(false)
+}
+
+/// A stretch of time is here in full: the months whose samples all lie in it are whole again, but
+/// for those of which something was given up meanwhile.
+pub(crate) fn fetched_range(
+    context: &mut Context<'_, '_>,
+    entity_type: &EntityType,
+    (from_ms, to_ms): (Option<i64>, Option<i64>),
+    at: ServerTime,
+) -> Result<(), StoreError> {
+    for marker in context.tx.evicted_months(Some(entity_type))? {
+        let from = from_ms.is_none_or(|from| from <= marker.from_ms);
+        let to = to_ms.is_none_or(|to| marker.to_ms <= to);
+        let wanted_again = || month_is_wanted(context.tx, entity_type, marker.month);
+        if from && to && !marker.evicted_since && !wanted_again()? {
+            context.tx.forget_evicted_month(entity_type, marker.month)?;
+            context.tx.touch_month(entity_type, marker.month, at)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether something may be on the server that was given up here.
+pub(crate) fn is_away(tx: &StoreTransaction<'_>, key: &EntityKey) -> Result<bool, StoreError> {
+    Ok(tx.evicted_entity(key)?.is_some() || tx.evicted_month_of(key)?.is_some())
+}
+
+/// What was given up of a type, as wishes.
+pub(crate) fn away(
+    tx: &StoreTransaction<'_>,
+    entity_type: &EntityType,
+    (from_ms, to_ms): (i64, i64),
+    entities_max: usize,
+) -> Result<Vec<Wanted>, StoreError> {
+    let months = tx.evicted_months(Some(entity_type))?.into_iter();
+    let months = months.filter(|marker| marker.from_ms < to_ms && from_ms < marker.to_ms);
+    let mut away: Vec<Wanted> = months
+        .map(|marker| Wanted::Range {
+            entity_type: entity_type.clone(),
+            from_ms: Some(marker.from_ms),
+            to_ms: Some(marker.to_ms),
+        })
+        .collect();
+    let single = tx.evicted_entities(Some(entity_type), entities_max)?;
+    away.extend(single.into_iter().map(Wanted::Key));
+    Ok(away)
+}
+
+fn is_wanted(tx: &StoreTransaction<'_>, key: &EntityKey) -> Result<bool, StoreError> {
+    Ok(tx.key_wanted(key)? == Some(WishState::Waiting))
+}
+
+fn month_is_wanted(
+    tx: &StoreTransaction<'_>,
+    entity_type: &EntityType,
+    month: Month,
+) -> Result<bool, StoreError> {
+    let ranges = tx.wanted_ranges()?;
+    let mut ranges = ranges
+        .iter()
+        .filter(|range| range.entity_type == *entity_type && range.refused.is_none())
+        .peekable();
+    if ranges.peek().is_none() {
+        return Ok(false);
+    }
+    let Some(marker) = tx.evicted_month(entity_type, month)? else { return Ok(false) };
+    Ok(ranges.any(|range| {
+        range.from_ms.is_none_or(|from| from <= marker.from_ms)
+            && range.to_ms.is_none_or(|to| marker.to_ms <= to)
+    }))
+}
+
+/// A new entity is made: where it belongs to an evicted month, nobody can tell whether the server
+/// has one of this id.
+pub(crate) fn meets_new(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<(), StoreError> {
+    if let Some(month) = context.tx.evicted_month_of(key)? {
+        context.tx.mark_month_stale(&key.entity_type, month, None)?;
+    }
+    Ok(())
+}
