@@ -195,6 +195,8 @@ fn run(
                     lock = Some(right);
                     device.set_role(Role::Drain);
                     batch.events.push(Event::Started);
+                    upkeep.look_again();
+                    batch.events.extend(upkeep.events(&mut device));
                     batch.events.extend(upkeep.tell());
                     batch.commit(&mut device, effects, watchers);
                     // Whoever asked may have gone.

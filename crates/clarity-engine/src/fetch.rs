@@ -188,7 +188,7 @@ pub(crate) fn answered(
         }
         came.push(key);
     }
-    storage::note_accesses(context, schedule, &came, &BTreeSet::new())?;
+    storage::note_accesses(context, schedule, &came, &BTreeSet::new(), 0)?;
     for key in &response.unknown {
         context.tx.end_wanted_key(key, request)?;
         // Whatever was given up here under this key is there no more.

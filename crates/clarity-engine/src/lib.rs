@@ -218,7 +218,10 @@ impl Engine {
                 handled.effects.extend(drive::finished(context, schedule, request, result)?);
             }
             Event::TokenResult(result) => token::result(context, schedule, result)?,
-            Event::Started => drive::started(context, schedule)?,
+            Event::Started => {
+                storage::recall(context, schedule)?;
+                drive::started(context, schedule)?;
+            }
             Event::Stopped => drive::stopped(context, schedule)?,
             Event::NetworkChanged { online } => network::changed(context, schedule, online),
             Event::NetworkMetered { metered } => {
@@ -259,7 +262,8 @@ impl Engine {
                 progress::travelled(context, schedule, sent, received)?;
             }
             Event::Accessed { keys, months } => {
-                storage::note_accesses(context, schedule, &keys, &months)?;
+                let grain_ms = clarity_store::ACCESS_GRAIN_MS;
+                storage::note_accesses(context, schedule, &keys, &months, grain_ms)?;
             }
             Event::DiskSpace { free_bytes } => storage::disk(context, schedule, free_bytes)?,
             Event::StoreFull => storage::store_was_full(context, schedule)?,

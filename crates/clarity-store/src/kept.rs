@@ -9,7 +9,8 @@ use crate::month::Month;
 use crate::transaction::StoreTransaction;
 use crate::value::{IdValue, read_key, read_unsigned, row_limit};
 
-/// Accesses that follow each other this closely are recorded as one, in milliseconds: an hour.
+/// Accesses of an entity that follow each other this closely are recorded as one, in milliseconds:
+/// an hour.
 pub const ACCESS_GRAIN_MS: i64 = 60 * 60 * 1_000;
 
 pub(crate) fn priority_number(priority: Priority) -> i64 {
@@ -86,24 +87,29 @@ impl StoreTransaction<'_> {
         Ok(self.read_one(sql, [], |row| read_unsigned(row, 0))?.unwrap_or_default())
     }
 
-    /// Notes that the app asked for these entities, unless it did within the hour before.
+    /// Notes that the app asked for these entities, unless it did so within `grain_ms` before: see
+    /// [`ACCESS_GRAIN_MS`].
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn touch(&mut self, keys: &[EntityKey], at: ServerTime) -> Result<(), StoreError> {
+    pub fn touch(
+        &mut self,
+        keys: &[EntityKey],
+        at: ServerTime,
+        grain_ms: i64,
+    ) -> Result<(), StoreError> {
         for key in keys {
             let layout = self.shared.layouts.of(&key.entity_type);
             let mut statement = self.prepared(&layout.touch)?;
             let next = bind_key(&mut statement, layout, key)?;
             statement.raw_bind_parameter(next, at.0)?;
-            statement.raw_bind_parameter(next + 1, at.0.saturating_sub(ACCESS_GRAIN_MS))?;
+            statement.raw_bind_parameter(next + 1, at.0.saturating_sub(grain_ms))?;
             statement.raw_execute()?;
         }
         Ok(())
     }
 
-    /// Notes that samples of a month were asked for or arrived, unless that was so within the
-    /// hour before.
+    /// Notes that samples of a month were asked for or arrived.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -116,8 +122,8 @@ impl StoreTransaction<'_> {
         self.execute(
             "INSERT INTO month_access (type, month, accessed_at) VALUES (?1, ?2, ?3)
              ON CONFLICT (type, month) DO UPDATE SET accessed_at = excluded.accessed_at
-             WHERE accessed_at <= excluded.accessed_at - ?4",
-            params![entity_type.as_str(), month.0, at.0, ACCESS_GRAIN_MS],
+             WHERE accessed_at < excluded.accessed_at",
+            params![entity_type.as_str(), month.0, at.0],
         )?;
         Ok(())
     }

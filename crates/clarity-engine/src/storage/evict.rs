@@ -265,6 +265,7 @@ pub(crate) fn note_accesses(
     schedule: &Schedule,
     keys: &[EntityKey],
     months: &BTreeSet<(EntityType, Month)>,
+    grain_ms: i64,
 ) -> Result<(), StoreError> {
     let Some(pulled_at) = server_time(context.tx)? else { return Ok(()) };
     let since = schedule.last_pull.map_or(0, |at| context.now.since_ms(at));
@@ -278,7 +279,7 @@ pub(crate) fn note_accesses(
             None => single.push(key.clone()),
         }
     }
-    context.tx.touch(&single, at)?;
+    context.tx.touch(&single, at, grain_ms)?;
     for (entity_type, month) in &months {
         context.tx.touch_month(entity_type, *month, at)?;
     }

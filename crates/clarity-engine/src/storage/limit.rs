@@ -72,6 +72,19 @@ pub(crate) fn disk(
     }
 }
 
+/// Takes over what another process noticed while this one did not drain.
+pub(crate) fn recall(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
+    if is_full(context.tx)? {
+        schedule.pause(Pause::StorageFull, context.now, "there is no room on the disk");
+    } else {
+        schedule.pauses.remove(&Pause::StorageFull);
+    }
+    Ok(())
+}
+
 /// A transaction failed because there was no space.
 pub(crate) fn store_was_full(
     context: &mut Context<'_, '_>,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use arrive::{Arrival, arrives, fetched_range, is_away, meets_new};
 pub use evict::EVICTION_SLICE_ROWS;
 pub(crate) use evict::{caught_up, note_accesses, work};
-pub(crate) use limit::{disk, is_full, refuses, store_was_full};
+pub(crate) use limit::{disk, is_full, recall, refuses, store_was_full};
 pub use report::{Absence, Protected, Protection, StorageReport, TypeStorage};
 
 /// How large a store may be that keeps what the server has, in bytes, unless set: 100 MB.

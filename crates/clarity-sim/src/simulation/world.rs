@@ -260,6 +260,9 @@ impl World {
                     self.ledger.tags.push((key.clone(), device, operation, tag.clone()));
                 }
             }
+            // There was nothing to change, and it was given up in the same step.
+            Intent::Changed { key, .. }
+                if written.operations.is_empty() && !rows.contains_key(&key) => {}
             Intent::Changed { key, fields } => {
                 let row = rows.get(&key).filter(|row| row.state.is_visible());
                 for (name, value) in fields {

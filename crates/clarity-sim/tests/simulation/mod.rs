@@ -61,7 +61,7 @@ fn planted_bugs_are_found() {
         (Plant::CursorBeforeRows, &["I6"]),
         (Plant::ResendUnderNewId, &["I3", "I5", "I8"]),
         (Plant::AcceptHtml, &["I4", "I5", "I6", "I7"]),
-        (Plant::PrunePendingRow, &["I2", "I8"]),
+        (Plant::PrunePendingRow, &["I1", "I2", "I8"]),
     ];
     for (plant, clauses) in expected {
         let summary = run(1, 200, Some(plant));

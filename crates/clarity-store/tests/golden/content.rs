@@ -133,8 +133,11 @@ fn fill_entities(transaction: &mut StoreTransaction<'_>) -> Result<(), StoreErro
         StoredEntity { fields: theme.clone(), state: RowState::Pending, import_id: None, ..clean };
     let preferences = key("Undeclared", "preferences")?;
     transaction.put_entity(&preferences, &pending)?;
-    transaction
-        .touch(std::slice::from_ref(&preferences), clarity_model::ServerTime(1_700_000_001_000))?;
+    transaction.touch(
+        std::slice::from_ref(&preferences),
+        clarity_model::ServerTime(1_700_000_001_000),
+        0,
+    )?;
     transaction.put_confirmed(
         &preferences,
         &ConfirmedEntity {

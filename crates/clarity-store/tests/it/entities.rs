@@ -196,7 +196,7 @@ fn touching_changes_no_content() {
     let entity = stored(json!({"value": 1}));
     transaction.put_entity(&one, &entity).unwrap();
     transaction.put_entity(&generic, &entity).unwrap();
-    transaction.touch(&[one.clone(), two.clone(), generic.clone()], ServerTime(5)).unwrap();
+    transaction.touch(&[one.clone(), two.clone(), generic.clone()], ServerTime(5), 0).unwrap();
     assert_eq!(transaction.entity(&one).unwrap().as_ref(), Some(&entity));
     assert_eq!(transaction.entity(&generic).unwrap().as_ref(), Some(&entity));
     assert_eq!(transaction.entity(&two).unwrap(), None);

@@ -218,8 +218,8 @@ fn entities_come_by_their_last_use() {
     }
     for name in ["Note", "Thing"] {
         let first = key(name, if name == "Note" { "n2" } else { "t2" });
-        transaction.touch(std::slice::from_ref(&first), ServerTime(40 * hour)).unwrap();
-        transaction.touch(&[first], ServerTime(40 * hour + 5)).unwrap();
+        transaction.touch(std::slice::from_ref(&first), ServerTime(40 * hour), hour).unwrap();
+        transaction.touch(&[first], ServerTime(40 * hour + 5), hour).unwrap();
     }
     let order = |transaction: &StoreTransaction<'_>, name: Option<&str>, floor: i64| {
         let of_type = name.map(entity_type);
