@@ -51,17 +51,19 @@ pub(crate) struct Worker {
 pub(crate) type Effects = async_mpsc::UnboundedReceiver<Effect>;
 
 impl Worker {
-    pub(crate) fn start(
-        device: Device,
-        mut upkeep: Upkeep,
-    ) -> Result<(Self, Effects), ClientError> {
+    pub(crate) fn start(device: Device, upkeep: Upkeep) -> Result<(Self, Effects), ClientError> {
         let (commands, inbox) = mpsc::channel();
         let (effects, outbox) = async_mpsc::unbounded_channel();
         let (watchers, _) = broadcast::channel(WATCH_BUFFER);
         let publish = watchers.clone();
         let thread = std::thread::Builder::new()
             .name("clarity-store".to_owned())
-            .spawn(move || run(device, &inbox, &effects, &publish, &mut upkeep))
+            .spawn(move || {
+                let seen = device.data_version().unwrap_or_default();
+                let (effects, watchers) = (&effects, &publish);
+                let (lock, failed, more) = (None, false, false);
+                Storing { device, effects, watchers, upkeep, lock, seen, failed, more }.run(&inbox);
+            })
             .map_err(|_| ClientError::Closed)?;
         Ok((Self { commands, watchers, thread: Some(thread) }, outbox))
     }
@@ -130,109 +132,122 @@ pub(crate) fn now() -> LocalTime {
     LocalTime(since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0))
 }
 
-fn run(
-    mut device: Device,
-    inbox: &mpsc::Receiver<Command>,
-    effects: &async_mpsc::UnboundedSender<Effect>,
-    watchers: &broadcast::Sender<clarity_engine::Changes>,
-    upkeep: &mut Upkeep,
-) {
-    let mut seen = device.data_version().unwrap_or_default();
-    let mut lock: Option<DrainLock> = None;
-    let mut failed = false;
-    let mut more = false;
-    loop {
-        let mut group = Vec::new();
-        if (more || upkeep.too_large) && lock.is_some() {
-            match inbox.try_recv() {
-                Ok(first) => group.push(first),
-                Err(mpsc::TryRecvError::Disconnected) => break,
-                Err(mpsc::TryRecvError::Empty) if more => {
-                    // Nobody waits: the next slice of what is given up.
-                    let mut batch =
-                        Batch { events: vec![Event::Timer], failed, ..Batch::default() };
-                    batch.events.extend(upkeep.tell());
-                    batch.commit(&mut device, effects, watchers);
-                    more = batch.more;
-                    upkeep.look_again();
-                    continue;
-                }
-                Err(mpsc::TryRecvError::Empty) => {
-                    upkeep.give_back(&mut device);
-                    continue;
+/// The thread and what it remembers.
+struct Storing<'t> {
+    device: Device,
+    effects: &'t async_mpsc::UnboundedSender<Effect>,
+    watchers: &'t broadcast::Sender<clarity_engine::Changes>,
+    upkeep: Upkeep,
+    /// The right to drain, while this process has it.
+    lock: Option<DrainLock>,
+    /// The version of the file that was last seen.
+    seen: i64,
+    /// Whether the last transaction failed.
+    failed: bool,
+    /// Whether the engine wants to go on making room.
+    more: bool,
+}
+
+impl Storing<'_> {
+    fn run(&mut self, inbox: &mpsc::Receiver<Command>) {
+        while let Some(first) = self.next(inbox) {
+            let mut group = vec![first];
+            while group.len() < GROUP_MAX {
+                match inbox.try_recv() {
+                    Ok(next) => group.push(next),
+                    Err(_) => break,
                 }
             }
-        } else {
-            let Some(first) = next_command(inbox, watchers) else { break };
-            group.push(first);
-        }
-        while group.len() < GROUP_MAX {
-            match inbox.try_recv() {
-                Ok(next) => group.push(next),
-                Err(_) => break,
+            let mut batch = Batch { failed: self.failed, ..Batch::default() };
+            for command in group {
+                self.take(command, &mut batch);
             }
-        }
-        let mut batch = Batch { failed, ..Batch::default() };
-        for command in group {
-            match command {
-                Command::Write(write, answer) => {
-                    batch.events.push(Event::Write(write));
-                    batch.answers.push(answer);
-                }
-                Command::Event(event) => batch.events.push(event),
-                Command::Poll => {
-                    let version = device.data_version().unwrap_or(seen);
-                    if version != seen {
-                        seen = version;
-                        if lock.is_some() {
-                            batch.events.push(Event::StoreChanged);
-                        }
-                        announce(watchers);
-                    }
-                }
-                Command::Drain(right, done) => {
-                    batch.commit(&mut device, effects, watchers);
-                    lock = Some(right);
-                    device.set_role(Role::Drain);
-                    batch.events.push(Event::Started);
-                    upkeep.look_again();
-                    batch.events.extend(upkeep.events(&mut device));
-                    batch.events.extend(upkeep.tell());
-                    batch.commit(&mut device, effects, watchers);
-                    // Whoever asked may have gone.
-                    let _ = done.send(());
-                }
-                Command::StopDraining(done) => {
-                    batch.commit(&mut device, effects, watchers);
-                    stop_draining(&mut device, lock.is_some());
-                    upkeep.finish(&mut device);
-                    lock = None;
-                    let _ = done.send(());
-                }
-                Command::Run(part) => {
-                    batch.commit(&mut device, effects, watchers);
-                    run_part(&mut device, part, watchers);
-                    upkeep.look_again();
-                }
+            if batch.failed && self.lock.is_some() {
+                // What the failed transaction was about to learn is lost, such as the answer to a
+                // request. Nothing was acknowledged, so starting over sends it again.
+                batch.events.push(Event::Started);
             }
+            let mut events = self.upkeep.events(&mut self.device);
+            events.append(&mut batch.events);
+            batch.events = events;
+            self.commit(&mut batch);
+            self.failed = batch.failed;
+            self.more = batch.more;
         }
-        if batch.failed && lock.is_some() {
-            // What the failed transaction was about to learn is lost, such as the answer to a
-            // request. Nothing was acknowledged, so starting over sends it again.
-            batch.events.push(Event::Started);
+        // What was read last is told on the way out; losing it is harmless.
+        if let Some(accessed) = self.upkeep.tell()
+            && self.device.handle(vec![accessed], now()).is_err()
+        {
+            tracing::debug!("what was asked for last could not be noted");
         }
-        let mut events = upkeep.events(&mut device);
-        events.append(&mut batch.events);
-        batch.events = events;
-        batch.commit(&mut device, effects, watchers);
-        failed = batch.failed;
-        more = batch.more;
     }
-    // What was read last is told on the way out; losing it is harmless.
-    if let Some(accessed) = upkeep.tell()
-        && device.handle(vec![accessed], now()).is_err()
-    {
-        tracing::debug!("what was asked for last could not be noted");
+
+    /// The next command. While there is none, room is made in slices and given back.
+    fn next(&mut self, inbox: &mpsc::Receiver<Command>) -> Option<Command> {
+        while (self.more || self.upkeep.too_large) && self.lock.is_some() {
+            match inbox.try_recv() {
+                Ok(command) => return Some(command),
+                Err(mpsc::TryRecvError::Disconnected) => return None,
+                Err(mpsc::TryRecvError::Empty) if self.more => {
+                    let events = vec![Event::Timer];
+                    let mut batch = Batch { events, failed: self.failed, ..Batch::default() };
+                    batch.events.extend(self.upkeep.tell());
+                    self.commit(&mut batch);
+                    self.more = batch.more;
+                    self.upkeep.look_again();
+                }
+                Err(mpsc::TryRecvError::Empty) => self.upkeep.give_back(&mut self.device),
+            }
+        }
+        next_command(inbox, self.watchers)
+    }
+
+    fn commit(&mut self, batch: &mut Batch) {
+        batch.commit(&mut self.device, self.effects, self.watchers);
+    }
+
+    fn take(&mut self, command: Command, batch: &mut Batch) {
+        match command {
+            Command::Write(write, answer) => {
+                batch.events.push(Event::Write(write));
+                batch.answers.push(answer);
+            }
+            Command::Event(event) => batch.events.push(event),
+            Command::Poll => {
+                let version = self.device.data_version().unwrap_or(self.seen);
+                if version != self.seen {
+                    self.seen = version;
+                    if self.lock.is_some() {
+                        batch.events.push(Event::StoreChanged);
+                    }
+                    announce(self.watchers);
+                }
+            }
+            Command::Drain(right, done) => {
+                self.commit(batch);
+                self.lock = Some(right);
+                self.device.set_role(Role::Drain);
+                batch.events.push(Event::Started);
+                self.upkeep.look_again();
+                batch.events.extend(self.upkeep.events(&mut self.device));
+                batch.events.extend(self.upkeep.tell());
+                self.commit(batch);
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
+            Command::StopDraining(done) => {
+                self.commit(batch);
+                stop_draining(&mut self.device, self.lock.is_some());
+                self.upkeep.finish(&mut self.device);
+                self.lock = None;
+                let _ = done.send(());
+            }
+            Command::Run(part) => {
+                self.commit(batch);
+                run_part(&mut self.device, part, self.watchers);
+                self.upkeep.look_again();
+            }
+        }
     }
 }
 

@@ -189,6 +189,29 @@ impl Engine {
         Ok(context.tx.put_state(SCHEDULE, &schedule)?)
     }
 
+    /// One write. What it met and was given up on this device is wanted, whether or not the write
+    /// is refused for it.
+    fn write(
+        &self,
+        context: &mut Context<'_, '_>,
+        schedule: &mut Schedule,
+        write: Write,
+    ) -> Result<Result<Written, WriteError>, EngineError> {
+        fetch::hurry_for(schedule, &write, context.now);
+        if storage::refuses(&write) && storage::is_full(context.tx)? {
+            return Ok(Err(WriteError::StorageFull));
+        }
+        let result = write::apply(context, write);
+        for key in std::mem::take(&mut context.noted.away) {
+            fetch::want(context, &fetch::Wanted::Key(key))?;
+        }
+        match result {
+            // A full disk or a failing one is the transaction's end, not this write's.
+            Err(WriteError::Store(error)) => Err(error.into()),
+            result => Ok(result),
+        }
+    }
+
     fn step(
         &self,
         context: &mut Context<'_, '_>,
@@ -199,20 +222,7 @@ impl Engine {
         let now = context.now;
         match event {
             Event::Write(write) => {
-                fetch::hurry_for(schedule, &write, now);
-                let refused = storage::refuses(&write) && storage::is_full(context.tx)?;
-                let result = match refused {
-                    true => Err(WriteError::StorageFull),
-                    false => write::apply(context, write),
-                };
-                for key in std::mem::take(&mut context.noted.away) {
-                    fetch::want(context, &fetch::Wanted::Key(key))?;
-                }
-                match result {
-                    // A full disk or a failing one is the transaction's end, not this write's.
-                    Err(WriteError::Store(error)) => return Err(error.into()),
-                    result => handled.written.push(result),
-                }
+                handled.written.push(self.write(context, schedule, write)?);
             }
             Event::RequestFinished { request, result } => {
                 handled.effects.extend(drive::finished(context, schedule, request, result)?);

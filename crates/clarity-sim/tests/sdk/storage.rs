@@ -223,8 +223,13 @@ async fn a_small_device_reads_a_large_account() {
     let days = day..day + 600;
     let sums = large.client.rollups(&monthly(days.clone())).unwrap();
     assert_eq!(small.client.rollups(&monthly(days)).unwrap(), sums);
+    what_is_away_comes_on_access(&small, &samples).await;
+    assert!(small.bytes_on_disk() <= bytes);
+    hub.stop().await;
+}
 
-    // Offline: it is known that it is not here, and why.
+/// Offline it is known to be away and why; with a server it is fetched, and an import knows it.
+async fn what_is_away_comes_on_access(small: &Device, samples: &[(EntityKey, Fields)]) {
     let (first, fields) = &samples[0];
     assert!(small.client.get(first).unwrap().is_none());
     assert!(small.client.absence(first).unwrap().is_some());
@@ -262,8 +267,6 @@ async fn a_small_device_reads_a_large_account() {
     assert_eq!((imported.duplicate, imported.new), (2_000, 0));
     drop(stop);
     running.await.unwrap();
-    assert!(small.bytes_on_disk() <= bytes);
-    hub.stop().await;
 }
 
 /// Shows that a device whose disk is nearly full takes no new changes, sends what waits, and goes

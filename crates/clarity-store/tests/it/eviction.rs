@@ -52,7 +52,9 @@ proptest! {
 
     /// Shows that every time lies in its month, and that months follow each other without a gap.
     #[test]
-    fn months_are_those_of_the_calendar(time_ms in -3_000_000_000_000_000_i64..9_000_000_000_000_000) {
+    fn months_are_those_of_the_calendar(
+        time_ms in -3_000_000_000_000_000_i64..9_000_000_000_000_000,
+    ) {
         let month = Month::of_ms(time_ms);
         prop_assert!(month.start_ms() <= time_ms && time_ms < month.next().start_ms());
         prop_assert_eq!(Month::of_ms(month.start_ms()), month);
