@@ -12,7 +12,7 @@ use crate::schedule::{
     Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
     Suspicion,
 };
-use crate::{ageing, fetch, identity, network, poison, pull, push, scope, settle, token};
+use crate::{ageing, fetch, identity, network, poison, pull, push, scope, settle, storage, token};
 
 /// Sends what can be sent now, and says when to look again.
 pub(crate) fn drive(
@@ -558,6 +558,7 @@ pub(crate) fn started(
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
     stopped(context, schedule)?;
+    storage::recall(context, schedule)?;
     context.tx.forget_refused_wishes()?;
     schedule.pull_wanted = true;
     schedule.fetch_wanted = true;

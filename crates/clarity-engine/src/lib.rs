@@ -228,10 +228,7 @@ impl Engine {
                 handled.effects.extend(drive::finished(context, schedule, request, result)?);
             }
             Event::TokenResult(result) => token::result(context, schedule, result)?,
-            Event::Started => {
-                storage::recall(context, schedule)?;
-                drive::started(context, schedule)?;
-            }
+            Event::Started => drive::started(context, schedule)?,
             Event::Stopped => drive::stopped(context, schedule)?,
             Event::NetworkChanged { online } => network::changed(context, schedule, online),
             Event::NetworkMetered { metered } => {

@@ -236,14 +236,14 @@ async fn what_is_away_comes_on_access(small: &Device, samples: &[(EntityKey, Fie
     let missing = small.client.get_or_fetch(first).await.unwrap().missing.unwrap();
     assert!(missing.why.contains("moved off this device"), "{}", missing.why);
 
-    let succeeded = small.client.metrics().unwrap()["requests_succeeded"];
+    let succeeded = small.client.metrics().unwrap().requests_succeeded;
     let (stop, stopped) = oneshot::channel::<()>();
     let client = small.client.clone();
     let transport = std::sync::Arc::clone(&small.transport);
     let running = tokio::spawn(async move {
         client.run(transport, async { drop(stopped.await) }).await.unwrap();
     });
-    small.watch(|client| client.metrics().unwrap()["requests_succeeded"] > succeeded).await;
+    small.watch(|client| client.metrics().unwrap().requests_succeeded > succeeded).await;
     let found = small.client.get_or_fetch(first).await.unwrap();
     assert_eq!(found.missing, None);
     assert_eq!(&found.found.unwrap().fields, fields);
