@@ -172,7 +172,9 @@ fn the_platforms_word_on_the_network_is_a_hint() {
     bench.create(&note("n"), json!({}));
     assert!(bench.pushes.is_empty());
     let at = bench.wake_at.unwrap();
-    assert!(at.since_ms(bench.now) <= 8_000);
+    // Rarely, since the platform says when there is one again; soon enough for promise L1.
+    let cap_ms = i64::try_from(clarity_engine::BACKOFF_CAP_MS).unwrap();
+    assert!((1..=cap_ms).contains(&at.since_ms(bench.now)));
     bench.event(Event::NetworkChanged { online: true });
     assert_eq!(bench.pushes.len() + bench.pulls.len(), 1, "one probe first");
     assert_ne!(bench.status().flow, Flow::Offline);

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::support::{Place, key, stored, update};
 
-/// Shows that tables which contradict each other are found, each in its way, and that sound ones are
-/// not complained about.
+/// Shows that tables which contradict each other are found, each in its way, and that nothing is
+/// found in sound ones.
 #[test]
 fn contradictions_between_tables_are_found() {
     let damage = [
