@@ -84,6 +84,7 @@ impl Device {
     ///
     /// # Errors
     /// When `rows` or the store fails; then nothing has happened.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn restore<T>(
         &mut self,
         now: LocalTime,

@@ -28,7 +28,8 @@ fn wanted_entities_come() {
     want(&mut bench, vec![Wanted::Key(one.clone()), Wanted::Key(two.clone())]);
     want(&mut bench, vec![Wanted::Key(one.clone())]);
     let row = wire::row(&one, 3, json!({"title": "x"}));
-    let asked = bench.answer_fetch(wire::fetched(&[row.clone()], &[two.clone()]));
+    let asked =
+        bench.answer_fetch(wire::fetched(std::slice::from_ref(&row), std::slice::from_ref(&two)));
     assert_eq!(asked.keys, [one.clone(), two.clone()]);
     assert_eq!(bench.see(&one), Some(json!({"title": "x"})));
     assert_eq!(bench.see(&two), None);
@@ -52,7 +53,7 @@ fn wishes_last() {
     let asked = bench.answer_fetch(wire::fetched(&[wire::row(&two, 1, json!({}))], &[]));
     assert_eq!(asked.keys, [one.clone(), two]);
     assert_eq!(bench.status().wanted, 1);
-    let asked = bench.answer_fetch(wire::fetched(&[], &[one.clone()]));
+    let asked = bench.answer_fetch(wire::fetched(&[], std::slice::from_ref(&one)));
     assert_eq!(asked.keys, [one]);
     assert_eq!(bench.status().wanted, 0);
 }
