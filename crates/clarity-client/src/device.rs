@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use clarity_engine::protocol::model::{Counter, Incarnation, LocalTime, Schema};
+#[cfg(not(target_arch = "wasm32"))]
+use clarity_engine::protocol::model::Counter;
+use clarity_engine::protocol::model::{Incarnation, LocalTime, Schema};
 use clarity_engine::store::{Birth, OpenOptions, Store};
 use clarity_engine::{Engine, Entropy, Event, Handled, Preview, Role, Write};
 
