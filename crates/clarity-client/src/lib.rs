@@ -81,6 +81,7 @@ mod scheduler;
 mod scope;
 #[cfg(not(target_arch = "wasm32"))]
 mod sources;
+#[cfg(not(target_arch = "wasm32"))]
 mod storage;
 #[cfg(not(target_arch = "wasm32"))]
 mod upkeep;
