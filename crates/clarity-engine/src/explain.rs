@@ -302,7 +302,8 @@ impl Explainer<'_, '_> {
         let carrier = operation.carrier.unwrap_or(operation.counter);
         let mut suspects = self.schedule.suspects.iter().flat_map(|suspect| &suspect.carriers);
         let is_suspect = suspects.any(|other| *other == carrier);
-        let stalling = status::stalling(self.schedule);
+        // A full disk stops what is read; what waits goes out all the same.
+        let stalling = status::stalling(self.schedule, |pause| pause != Pause::StorageFull);
         // The others go through: it is not the server that is in the way.
         let alone = self.schedule.other_works || stalling.is_none();
         let held = stalling.is_some_and(|(pause, _)| pause.holds());

@@ -185,15 +185,18 @@ fn attention(schedule: &Schedule, counts: &QueueCounts, conflicts: u64) -> Vec<A
     .collect()
 }
 
-/// The pause that holds everything up; one that only a person ends comes first.
-pub(crate) fn stalling(schedule: &Schedule) -> Option<(Pause, &PauseInfo)> {
-    let pauses = || schedule.pauses.iter();
+/// The pause that holds things up, of those that count; one that only a person ends comes first.
+pub(crate) fn stalling(
+    schedule: &Schedule,
+    counts: impl Fn(Pause) -> bool,
+) -> Option<(Pause, &PauseInfo)> {
+    let pauses = || schedule.pauses.iter().filter(|(pause, _)| counts(**pause));
     let holding = pauses().find(|(pause, _)| pause.holds());
     holding.or_else(|| pauses().next()).map(|(why, info)| (*why, info))
 }
 
 fn stalled(schedule: &Schedule) -> Option<Stalled> {
-    let (why, info) = stalling(schedule)?;
+    let (why, info) = stalling(schedule, |_| true)?;
     Some(Stalled {
         why,
         since: info.since,

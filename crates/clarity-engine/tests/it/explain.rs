@@ -130,6 +130,22 @@ fn what_a_person_must_do_is_told() {
     assert_eq!((told.why, told.who_must_act), (Why::NotSignedIn, WhoActs::Person));
 }
 
+/// Shows that a full disk, which stops what is read, is not given as the reason of a change: that
+/// goes out all the same, or waits for what really holds it.
+#[test]
+fn a_full_disk_is_no_reason_for_a_change_to_wait() {
+    let key = note("n");
+    let mut bench = Bench::with(&key, json!({"title": "a"}));
+    let first = bench.update(&key, json!({"title": "b"}));
+    bench.event(Event::DiskSpace { free_bytes: Some(0) });
+    assert_eq!(bench.status().stalled.unwrap().why, Pause::StorageFull);
+    let behind = bench.delete(&key);
+    assert_eq!(bench.why(first, true).unwrap().why, Why::InFlight);
+    assert_eq!(bench.why(behind, true).unwrap().why, Why::BehindEarlier { operation: first });
+    bench.fail_only(FailureClass::Transient);
+    assert_eq!(bench.why(first, true).unwrap().why, paused(Pause::Backoff));
+}
+
 /// Shows that a store which has never spoken to a server says that nobody has signed in.
 #[test]
 fn a_store_that_never_spoke_to_a_server_says_so() {
