@@ -1,6 +1,6 @@
 //! Silent pushes: hints that something changed, never the change itself.
 
-use clarity_model::{EntityId, EntityKey, EntityType};
+use clarity_model::{EntityId, EntityKey, EntityType, limits};
 use serde::{Deserialize, Serialize};
 
 /// How much to synchronise.
@@ -71,7 +71,7 @@ impl Hint {
     /// Reads a silent push. Anything malformed or unknown is no hint.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > HINT_BYTES_MAX {
+        if text.len() > HINT_BYTES_MAX || !is_shallow(text) {
             return None;
         }
         let envelope: Envelope = serde_json::from_str(text).ok()?;
@@ -89,6 +89,26 @@ impl Hint {
         let envelope = Envelope { sync: Body { kind: self.kind, entities: entities.collect() } };
         serde_json::to_string(&envelope).unwrap_or_default()
     }
+}
+
+/// Whether nothing in it nests deeper than any JSON of ours. What a reader ignores it does not
+/// bound by itself; brackets within texts are no nesting.
+fn is_shallow(text: &str) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > limits::JSON_DEPTH_MAX {
+            return false;
+        }
+    }
+    true
 }
 
 fn parse_entity(name: &str) -> Option<HintEntity> {
