@@ -19,7 +19,7 @@ Exit codes:
    6  the store or database is damaged, foreign, of a newer version, or cannot be used
    7  the disk is full; nothing that was acknowledged is lost
    8  the import cannot be read
-   9  conflicts or failed changes wait for a person (only for `sync --strict`)
+   9  conflicts or failed changes wait for a person (for `sync --strict` and `recover`)
   10  the server cannot listen where it was told to
 
 An error is one sentence on stderr, with --json also an object on stdout:
@@ -165,11 +165,15 @@ impl From<ClientError> for CliError {
             ErrorKind::AuthRequired | ErrorKind::WrongCredentials => ExitKind::SignIn,
             ErrorKind::Unreachable => of_server(&error),
             ErrorKind::StorageFull => ExitKind::DiskFull,
-            ErrorKind::Store => ExitKind::Store,
+            ErrorKind::Store | ErrorKind::Damaged => ExitKind::Store,
             ErrorKind::Import => ExitKind::Import,
             _ => ExitKind::Unexpected,
         };
-        Self::new(kind, error.to_string())
+        let advice = match error.kind() {
+            ErrorKind::Damaged => ": `clarity device recover`",
+            _ => "",
+        };
+        Self::new(kind, format!("{error}{advice}"))
     }
 }
 

@@ -42,6 +42,13 @@ impl ClientOptions {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { store: OpenOptions::new(path), schema: None }
     }
+
+    pub(crate) fn schema(&self) -> Result<Arc<Schema>, ClientError> {
+        match &self.schema {
+            Some(schema) => Ok(Arc::clone(schema)),
+            None => Ok(Arc::new(Schema::shipped().map_err(|_| ClientError::Closed)?)),
+        }
+    }
 }
 
 /// A device's data. Clones share it; the store is closed with the last one.
@@ -129,12 +136,9 @@ impl Client {
     ///
     /// # Errors
     /// When the file is not a store of this version, or cannot be read or written; it is left as
-    /// it is.
+    /// it is. One that is damaged can be recovered: see [`Client::recover`].
     pub fn open(options: ClientOptions) -> Result<Self, ClientError> {
-        let schema = match options.schema {
-            Some(schema) => schema,
-            None => Arc::new(Schema::shipped().map_err(|_| ClientError::Closed)?),
-        };
+        let schema = options.schema()?;
         let device = Device::open(&options.store, Arc::clone(&schema), now())?;
         let readers = Readers::open(options.store.clone(), Arc::clone(&schema))?;
         let engine = Engine::new(&schema);
@@ -151,7 +155,9 @@ impl Client {
             path: options.store.path,
             sources: Registered::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let client = Self { inner: Arc::new(inner) };
+        client.examine_if_suspect()?;
+        Ok(client)
     }
 
     pub(crate) fn of(inner: Arc<Inner>) -> Self {
@@ -276,7 +282,8 @@ impl Client {
         &self,
         part: impl FnOnce(&StoreTransaction<'_>) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        self.inner.readers.read(|tx| part(tx))
+        let result = self.inner.readers.read(|tx| part(tx));
+        result.inspect_err(|error| self.note_damage(error))
     }
 
     /// For what computes while it reads.
@@ -350,7 +357,7 @@ impl Client {
     /// # Errors
     /// When the store cannot be read.
     pub fn status(&self) -> Result<Status, ClientError> {
-        self.read(|tx| Ok(self.inner.engine.status(tx)?))
+        Ok(self.with_damage(self.read(|tx| Ok(self.inner.engine.status(tx)?))?))
     }
 
     /// The open conflicts, oldest first, after `after`, at most `limit`.

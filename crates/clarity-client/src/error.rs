@@ -1,7 +1,7 @@
 //! Errors of the SDK.
 
 use clarity_engine::protocol::{Failure, FailureClass};
-use clarity_engine::store::StoreError;
+use clarity_engine::store::{StoreError, StoreErrorKind};
 use clarity_engine::{EngineError, WriteError};
 
 /// What kind of error it is, for programs.
@@ -22,7 +22,9 @@ pub enum ErrorKind {
     Unreachable,
     /// The device's storage is full.
     StorageFull,
-    /// The store is damaged, foreign, newer, or cannot be read or written.
+    /// The store is damaged: see [`Client::recover`](crate::Client::recover).
+    Damaged,
+    /// The store is foreign, newer, or cannot be read or written.
     Store,
     /// Another process uses the store.
     Busy,
@@ -155,6 +157,7 @@ fn of_store(error: &StoreError) -> ErrorKind {
         StoreError::Full => ErrorKind::StorageFull,
         StoreError::Busy => ErrorKind::Busy,
         StoreError::NoTimeField(_) => ErrorKind::Invalid,
+        _ if error.kind() == StoreErrorKind::Damaged => ErrorKind::Damaged,
         _ => ErrorKind::Store,
     }
 }

@@ -72,6 +72,8 @@ mod readers;
 #[cfg(not(target_arch = "wasm32"))]
 mod reads;
 #[cfg(not(target_arch = "wasm32"))]
+mod recover;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod rest;
 #[cfg(not(target_arch = "wasm32"))]
 mod restore;
@@ -133,6 +135,8 @@ pub use metrics::{ConflictsResolved, Metrics};
 pub use progress::SyncProgress;
 #[cfg(not(target_arch = "wasm32"))]
 pub use reads::{Continuation, Page, Period, Rollup, RollupQuery};
+#[cfg(not(target_arch = "wasm32"))]
+pub use recover::Recovery;
 #[cfg(not(target_arch = "wasm32"))]
 pub use restore::{RestoreProgress, RestoreReport};
 #[cfg(not(target_arch = "wasm32"))]

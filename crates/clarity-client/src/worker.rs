@@ -1,7 +1,8 @@
 //! The one thread that writes: it takes what callers and the driver ask for, puts as much as there
 //! is into one transaction, commits, and only then answers.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ pub(crate) struct Worker {
     commands: mpsc::Sender<Command>,
     watchers: broadcast::Sender<clarity_engine::Changes>,
     thread: Option<JoinHandle<()>>,
+    damaged: Arc<AtomicBool>,
 }
 
 /// What the thread asks the driver for.
@@ -56,20 +58,39 @@ impl Worker {
         let (effects, outbox) = async_mpsc::unbounded_channel();
         let (watchers, _) = broadcast::channel(WATCH_BUFFER);
         let publish = watchers.clone();
+        let damaged = Arc::new(AtomicBool::new(false));
+        let mark = Arc::clone(&damaged);
         let thread = std::thread::Builder::new()
             .name("clarity-store".to_owned())
             .spawn(move || {
                 let seen = device.data_version().unwrap_or_default();
                 let (effects, watchers) = (&effects, &publish);
                 let (lock, failed, more) = (None, false, false);
-                Storing { device, effects, watchers, upkeep, lock, seen, failed, more }.run(&inbox);
+                let damaged = mark;
+                let mut storing = Storing {
+                    device,
+                    effects,
+                    watchers,
+                    damaged,
+                    upkeep,
+                    lock,
+                    seen,
+                    failed,
+                    more,
+                };
+                storing.run(&inbox);
             })
             .map_err(|_| ClientError::Closed)?;
-        Ok((Self { commands, watchers, thread: Some(thread) }, outbox))
+        Ok((Self { commands, watchers, thread: Some(thread), damaged }, outbox))
     }
 
     pub(crate) fn send(&self, command: Command) -> Result<(), ClientError> {
         self.commands.send(command).map_err(|_| ClientError::Closed)
+    }
+
+    /// Whether damage was met since the store was opened.
+    pub(crate) fn damaged(&self) -> &AtomicBool {
+        &self.damaged
     }
 
     pub(crate) fn watch(&self) -> broadcast::Receiver<clarity_engine::Changes> {
@@ -137,6 +158,8 @@ struct Storing<'t> {
     device: Device,
     effects: &'t async_mpsc::UnboundedSender<Effect>,
     watchers: &'t broadcast::Sender<clarity_engine::Changes>,
+    /// Whether damage was met.
+    damaged: Arc<AtomicBool>,
     upkeep: Upkeep,
     /// The right to drain, while this process has it.
     lock: Option<DrainLock>,
@@ -204,6 +227,12 @@ impl Storing<'_> {
 
     fn commit(&mut self, batch: &mut Batch) {
         batch.commit(&mut self.device, self.effects, self.watchers);
+        if batch.damaged && !self.damaged.swap(true, Ordering::Relaxed) {
+            tracing::error!("the store is damaged; nothing is sent until it is recovered");
+            // A store that can no longer be written is known to be damaged by the mark alone.
+            let _ = self.device.handle_as_drain(vec![Event::StoreDamaged], now());
+            announce(self.watchers);
+        }
     }
 
     fn take(&mut self, command: Command, batch: &mut Batch) {
@@ -303,6 +332,8 @@ struct Batch {
     failed: bool,
     /// Whether the engine wants to go on making room.
     more: bool,
+    /// Whether damage was met.
+    damaged: bool,
 }
 
 impl Batch {
@@ -339,6 +370,7 @@ impl Batch {
                     // Not even that fits; the next look at the disk says the same.
                     tracing::debug!("the store is too full to note that it is full");
                 }
+                self.damaged |= error.kind() == crate::ErrorKind::Damaged;
                 refuse(error, answers, effects);
             }
         }
@@ -357,11 +389,18 @@ fn refuse(error: ClientError, answers: Vec<Answer>, effects: &async_mpsc::Unboun
         let error = match kind {
             crate::ErrorKind::StorageFull => clarity_engine::store::StoreError::Full,
             crate::ErrorKind::Busy => clarity_engine::store::StoreError::Busy,
+            crate::ErrorKind::Damaged => clarity_engine::store::StoreError::Damaged {
+                detail: "a write that shared the transaction met it".to_owned(),
+            },
             _ => clarity_engine::store::StoreError::Io {
                 detail: "a write that shared the transaction failed".to_owned(),
             },
         };
         answer(Err(WriteError::from(error).into()));
+    }
+    if kind == crate::ErrorKind::Damaged {
+        // Time alone does not mend it.
+        return;
     }
     let _ = effects.send(Effect::WakeAt(now().plus_ms(RETRY_AFTER_FAILURE_MS)));
 }

@@ -95,6 +95,10 @@ pub enum Event {
     },
     /// A transaction failed because there was no space.
     StoreFull,
+    /// A part of the store turned out to be damaged: nothing is sent until it is recovered.
+    StoreDamaged,
+    /// The store was examined as a whole and is sound.
+    StoreSound,
 }
 
 /// How a token refresh or a sign-in ended.

@@ -43,6 +43,7 @@ mod push;
 mod restore;
 mod revert;
 mod rollback;
+mod salvage;
 mod schedule;
 mod scope;
 mod settle;
@@ -80,6 +81,7 @@ pub use network::{METERED_WISH_MS, NETWORK_DEBOUNCE_MS, NetworkPolicy, NetworkSt
 pub use preview::{Preview, PreviewEntity, PreviewField, PreviewOperation};
 pub use progress::Progress;
 pub use restore::ExportedEntity;
+pub use salvage::PutRight;
 pub use schedule::{
     ATTEMPTS_PER_HOUR_MAX, BACKOFF_BASE_MS, BACKOFF_CAP_MS, BACKOFF_EARLY_CAP_MS, BACKOFF_EARLY_MS,
     PULL_INTERVAL_MS, Pause, PauseInfo, REQUESTS_IN_FLIGHT_MAX, SET_ASIDE_FAILURES,
@@ -212,6 +214,28 @@ impl Engine {
         }
     }
 
+    /// Puts a store right that was filled from a damaged one: what can go by itself waits as it
+    /// did, what cannot waits for a person, and everything is read again before anything is sent.
+    /// `account_known` says whether it is certain whose store it is.
+    ///
+    /// # Errors
+    /// When the store fails; the caller rolls the transaction back, and nothing has happened.
+    pub fn put_right(
+        &self,
+        tx: &mut StoreTransaction<'_>,
+        account_known: bool,
+        now: LocalTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<PutRight, EngineError> {
+        let mut noted = Noted::default();
+        let mut context = Context { tx, now, entropy, noted: &mut noted };
+        // It may have been on a damaged page itself.
+        let mut schedule: Schedule = context.tx.state(SCHEDULE).ok().flatten().unwrap_or_default();
+        let done = salvage::put_right(&mut context, &mut schedule, account_known)?;
+        context.tx.put_state(SCHEDULE, &schedule)?;
+        Ok(done)
+    }
+
     fn step(
         &self,
         context: &mut Context<'_, '_>,
@@ -277,6 +301,8 @@ impl Engine {
             // Another process may have wished for something, or follow something else.
             Event::StoreChanged => scope::perhaps_another(context, schedule)?,
             Event::Timer => {}
+            Event::StoreDamaged => salvage::note_damage(context, schedule, true),
+            Event::StoreSound => salvage::note_damage(context, schedule, false),
         }
         Ok(())
     }

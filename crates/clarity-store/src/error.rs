@@ -24,7 +24,10 @@ pub enum StoreError {
     #[error("the store is open for reading only; open it for writing, or check the permissions")]
     ReadOnly,
     /// The file is not a sound SQLite database. It was not changed.
-    #[error("the file is damaged or is not a database ({detail}); move it aside to keep it")]
+    #[error(
+        "the file is damaged or is not a database ({detail}); recovering saves what can be read \
+         and moves it aside"
+    )]
     Damaged {
         /// What SQLite said.
         detail: String,
@@ -138,6 +141,15 @@ impl StoreError {
             | Self::NotPortable
             | Self::RolledBack => StoreErrorKind::Usage,
             Self::Sqlite(_) => StoreErrorKind::Other,
+        }
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Io { detail: error.to_string() },
         }
     }
 }

@@ -20,6 +20,7 @@ mod entity;
 mod error;
 mod evicted;
 mod eviction;
+mod examine;
 mod identity;
 mod ids;
 mod inbox;
@@ -36,6 +37,8 @@ mod portable;
 mod pull;
 mod query;
 mod queue;
+#[cfg(not(target_arch = "wasm32"))]
+mod recovery;
 mod revert;
 mod rollup;
 mod schema_sql;
@@ -65,6 +68,8 @@ pub use options::{Birth, Journal, OpenOptions};
 pub use portable::{PortableRow, TABLES_VERSION};
 pub use pull::{CursorPart, ImportRecord};
 pub use query::{Comparison, Position, Query, QueryPage};
+#[cfg(not(target_arch = "wasm32"))]
+pub use recovery::{Salvage, Salvaged, TableReport};
 pub use rollup::DayRollup;
 pub use source::{SourceAlias, SourceRecord};
 pub use store::{Reader, Store, StoreSize};

@@ -78,4 +78,17 @@ impl StoreTransaction<'_> {
         self.queue.moved(from, OperationState::Ready, 1);
         Ok(())
     }
+
+    /// Forgets what the server told of entities that have no operation. Says how many that were.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn remove_orphaned_confirmed(&mut self) -> Result<usize, StoreError> {
+        self.execute(
+            "DELETE FROM confirmed WHERE NOT EXISTS (
+                 SELECT 1 FROM operation
+                 WHERE operation.type = confirmed.type AND operation.id = confirmed.id)",
+            [],
+        )
+    }
 }

@@ -1,4 +1,4 @@
-//! Which of several processes drains the queue.
+//! Which of several processes drains the queue, and whether one has the store to itself.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -20,16 +20,12 @@ impl DrainLock {
     /// # Errors
     /// [`StoreError::Io`] when the file cannot be opened or this file system has no locks.
     pub fn try_acquire(store: &Path) -> Result<Option<Self>, StoreError> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(lock_path(store))
-            .map_err(fail)?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(lock_path(store))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(fail(error)),
+            Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }
 
@@ -41,13 +37,13 @@ impl DrainLock {
         let file = match File::open(lock_path(store)) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(fail(error)),
+            Err(error) => return Err(error.into()),
         };
         // Shared, so that two who look do not take each other for a holder.
         match file.try_lock_shared() {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(fail(error)),
+            Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }
 }
@@ -58,6 +54,41 @@ fn lock_path(store: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn fail(error: std::io::Error) -> StoreError {
-    StoreError::Io { detail: error.to_string() }
+/// Shows other processes that this one has the store open.
+#[derive(Debug)]
+pub(crate) struct UseLock {
+    /// The lock lives as long as the open file.
+    _file: File,
+}
+
+impl UseLock {
+    /// Takes note that this process uses the store, together with others. `alone` is called first
+    /// when no other process does. Waits while another process has the store to itself.
+    pub(crate) fn shared(
+        store: &Path,
+        alone: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<Option<Self>, StoreError> {
+        // Where the file system has no locks or cannot be written, nothing can be said.
+        let Ok(file) = Self::file(store) else { return Ok(None) };
+        if file.try_lock().is_ok() {
+            alone()?;
+        }
+        Ok(file.lock_shared().is_ok().then_some(Self { _file: file }))
+    }
+
+    /// Takes the store for this process alone; nothing while another process has it open.
+    pub(crate) fn alone(store: &Path) -> Result<Option<Self>, StoreError> {
+        let file = Self::file(store)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    fn file(store: &Path) -> std::io::Result<File> {
+        let mut name = store.as_os_str().to_owned();
+        name.push(".use");
+        OpenOptions::new().create(true).truncate(false).write(true).open(name)
+    }
 }

@@ -58,6 +58,14 @@ impl OpenOptions {
     }
 }
 
+impl OpenOptions {
+    /// Whether the store is a file of its own on the platform's file system.
+    pub(crate) fn is_file(&self) -> bool {
+        let name = self.path.to_string_lossy();
+        self.vfs.is_none() && !name.starts_with(':') && !name.starts_with("file:")
+    }
+}
+
 /// What a new store is born with; an existing store ignores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Birth {

@@ -59,6 +59,22 @@ impl StoreTransaction<'_> {
         })
     }
 
+    /// All operations, in order, after a counter.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn operations(
+        &self,
+        after: Counter,
+        limit: usize,
+    ) -> Result<Vec<QueuedOperation>, StoreError> {
+        self.read_all(
+            select_operation!("WHERE counter > ?1 ORDER BY counter LIMIT ?2"),
+            params![signed(after.0), row_limit(limit)],
+            |row| read_operation(self, row),
+        )
+    }
+
     /// The operations of one entity, in order.
     ///
     /// # Errors

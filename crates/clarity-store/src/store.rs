@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::StoreError;
+use crate::examine;
 use crate::layout::Layouts;
 use crate::options::{Birth, OpenOptions};
 use crate::schema_sql::{APPLICATION_ID, LATEST_VERSION, MIGRATIONS};
@@ -42,6 +43,9 @@ pub(crate) struct Shared {
     definitions: i64,
     path: PathBuf,
     busy_timeout: Duration,
+    /// Shows others that the store is in use, as long as it is.
+    #[cfg(not(target_arch = "wasm32"))]
+    _used: Option<crate::lock::UseLock>,
 }
 
 /// The local store of one device, open for reading and writing.
@@ -69,14 +73,26 @@ impl Store {
         birth: Birth,
     ) -> Result<Self, StoreError> {
         check_schema(&schema)?;
+        #[cfg(not(target_arch = "wasm32"))]
+        let entered = examine::enter(options)?;
         #[cfg(unix)]
         make_private_file(options);
-        let connection = connect(options, OpenFlags::SQLITE_OPEN_CREATE)?;
-        inspect(&connection)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(options, flags)?;
+        if let Found::Store { .. } = inspect(&connection)? {
+            examine::check_bookkeeping(&connection)?;
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        if entered.was_left_open {
+            examine::check_after_crash(&connection)?;
+        }
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         configure(&connection, options)?;
         prepare_tables(&connection, &schema, birth)?;
-        Ok(Self { shared: Shared::new(connection, schema, options)? })
+        let shared = Shared::new(connection, schema, options)?;
+        #[cfg(not(target_arch = "wasm32"))]
+        let shared = Shared { _used: entered.lock, ..shared };
+        Ok(Self { shared })
     }
 
     /// Opens an existing store a second time, only for reading.
@@ -85,7 +101,7 @@ impl Store {
     /// As [`Store::open`]; a store that does not exist yet is [`StoreError::NotAStore`] or
     /// [`StoreError::Io`].
     pub fn open_reader(options: &OpenOptions, schema: Arc<Schema>) -> Result<Reader, StoreError> {
-        let connection = connect(options, OpenFlags::empty())?;
+        let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let Found::Store { version: LATEST_VERSION } = inspect(&connection)? else {
             return Err(StoreError::NotAStore);
         };
@@ -126,6 +142,10 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.shared.connection
     }
 
     /// How large the store is.
@@ -212,19 +232,6 @@ impl Store {
         while steps.next()?.is_some() {}
         Ok(())
     }
-
-    /// Looks for damage in the whole file: up to `limit` findings, without values; none is good.
-    /// Takes time in proportion to the size of the file.
-    ///
-    /// # Errors
-    /// When the file cannot be read at all.
-    pub fn damages(&self, limit: u32) -> Result<Vec<String>, StoreError> {
-        let statement = format!("PRAGMA quick_check({limit})");
-        let mut statement = self.shared.connection.prepare(&statement)?;
-        let findings: Vec<String> =
-            statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
-    }
 }
 
 /// The size of a store on the disk, in bytes.
@@ -281,6 +288,8 @@ impl Shared {
             schema,
             path: options.path.clone(),
             busy_timeout: options.busy_timeout(),
+            #[cfg(not(target_arch = "wasm32"))]
+            _used: None,
         })
     }
 
@@ -320,16 +329,14 @@ fn definitions(connection: &Connection) -> Result<i64, StoreError> {
 #[cfg(unix)]
 fn make_private_file(options: &OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
-    let name = options.path.to_string_lossy();
-    let is_file = options.vfs.is_none() && !name.starts_with(':') && !name.starts_with("file:");
-    if is_file {
+    if options.is_file() {
         let mut file = std::fs::OpenOptions::new();
         let _ = file.write(true).create_new(true).mode(0o600).open(&options.path);
     }
 }
 
-fn connect(options: &OpenOptions, create: OpenFlags) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+pub(crate) fn connect(options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match &options.vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str())?,
         None => Connection::open_with_flags(&options.path, flags)?,

@@ -96,8 +96,8 @@ fn advice(client: &Client, damaged: bool) -> CliResult<Vec<String>> {
     let mut advice = Vec::new();
     if damaged {
         advice.push(
-            "the store is damaged: `clarity device export` saves what can be read; then move the \
-             folder aside and sign in with a new store"
+            "the store is damaged: `clarity device recover` saves all that can be read into a new \
+             one, and moves the old one aside"
                 .to_owned(),
         );
     }

@@ -13,6 +13,7 @@ mod history;
 mod import;
 mod inbox;
 mod queue;
+mod recover;
 mod rollup;
 mod scope;
 mod sources;
@@ -112,6 +113,8 @@ enum DeviceCommand {
     Doctor(doctor::DoctorArguments),
     /// Put together what somebody who helps needs, show what is in it, and save it
     SupportBundle(bundle::BundleArguments),
+    /// Save all that can be read of a damaged store into a new one, and move the old one aside
+    Recover(recover::RecoverArguments),
 }
 
 /// Runs a command of a device.
@@ -154,5 +157,6 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Keep(arguments) => storage::keep(&place, &arguments, output),
         DeviceCommand::Doctor(arguments) => doctor::run(&place, &arguments, output),
         DeviceCommand::SupportBundle(arguments) => bundle::bundle(&place, &arguments, output),
+        DeviceCommand::Recover(arguments) => recover::run(&place, &arguments, output),
     }
 }

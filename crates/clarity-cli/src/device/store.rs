@@ -61,16 +61,21 @@ impl Place {
     /// Opens the store, and makes it when there is none.
     pub(crate) fn open_or_make(&self) -> CliResult<Client> {
         std::fs::create_dir_all(&self.folder).map_err(|error| self.cannot_make(&error))?;
+        let client = Client::open(self.options()?)?;
+        if let Some(bytes) = size_limit()? {
+            client.set_size_limit(bytes)?;
+        }
+        Ok(client)
+    }
+
+    /// How the store is opened.
+    pub(crate) fn options(&self) -> CliResult<ClientOptions> {
         let mut options = ClientOptions::new(self.folder.join(STORE_FILE));
         let schema = self.folder.join(SCHEMA_FILE);
         if schema.exists() {
             options.schema = Some(Arc::new(read_schema(&schema)?));
         }
-        let client = Client::open(options)?;
-        if let Some(bytes) = size_limit()? {
-            client.set_size_limit(bytes)?;
-        }
-        Ok(client)
+        Ok(options)
     }
 
     fn cannot_make(&self, error: &std::io::Error) -> CliError {

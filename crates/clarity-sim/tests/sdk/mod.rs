@@ -1,6 +1,7 @@
 //! The SDK against the real server, over real sockets on this machine.
 
 mod accounts;
+mod damage;
 mod hostile;
 mod inbox;
 mod offline;

@@ -82,7 +82,7 @@ fn a_truncated_store_is_refused() {
         fs::write(place.path(), &whole[..length]).unwrap();
         let error = refused(&place.path());
         assert_eq!(error.kind(), StoreErrorKind::Damaged, "cut to {length}: {error}");
-        assert!(error.to_string().contains("move it aside"));
+        assert!(error.to_string().contains("moves it aside"));
     }
 }
 

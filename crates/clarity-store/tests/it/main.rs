@@ -14,6 +14,7 @@ mod inbox;
 mod named;
 mod paging;
 mod queue;
+mod recovery;
 mod rollups;
 mod schema_change;
 mod secrecy;

@@ -1,0 +1,129 @@
+//! What happens when a store turns out to be damaged.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use clarity_engine::protocol::model::{Incarnation, LocalTime};
+use clarity_engine::store::{Birth, Salvage, Salvaged, Store, StoreErrorKind};
+use clarity_engine::{
+    Attention, Engine, Entropy, Event, Pause, PutRight, Stalled, Status, WhoActs,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::client::{Client, ClientOptions};
+use crate::device::OsEntropy;
+use crate::error::ClientError;
+use crate::worker::now;
+
+/// The name under which the last recovery is kept in the store.
+const RECOVERY: &str = "recovery";
+/// Most findings that an examination at opening asks for.
+const FINDINGS_AT_OPENING: u32 = 1;
+
+/// What a recovery did. It holds counts and names of tables, and no value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// When, by this device's clock.
+    pub at: LocalTime,
+    /// What was read of the damaged store, and where that is now.
+    pub salvaged: Salvaged,
+    /// What became of the operations.
+    pub operations: PutRight,
+}
+
+impl Recovery {
+    /// Whether everything that the damaged store held is in the new one.
+    #[must_use]
+    pub fn lost_nothing(&self) -> bool {
+        self.salvaged.is_complete() && self.operations.deletions_lost == 0
+    }
+}
+
+impl Client {
+    /// Makes a new store of everything that can be read of a damaged one, and moves the damaged
+    /// files aside; they are never deleted. Nothing happens to a store that is sound, unless
+    /// `even_if_sound`, which is for a store that holds what nobody can have written.
+    ///
+    /// What was never sent goes out as it would have. What was sent goes again under the same id
+    /// with the same bytes; where those are lost, it waits among the failed operations as *may have
+    /// arrived*. Once the store syncs, everything is read again before anything is sent.
+    ///
+    /// Until the new store is complete nothing is changed. A crash after that leaves a state that
+    /// the next opening finishes.
+    ///
+    /// # Errors
+    /// When another process has the store open, when there is none, when it is foreign or newer,
+    /// and when there is no space for a second one.
+    pub fn recover(
+        options: &ClientOptions,
+        even_if_sound: bool,
+    ) -> Result<Option<Recovery>, ClientError> {
+        let schema = options.schema()?;
+        let mut entropy = OsEntropy::new()?;
+        let at = now();
+        let birth = Birth { incarnation: Incarnation(entropy.next_u128()), now: at };
+        let begun = Salvage::begin(&options.store, &schema, birth, even_if_sound)?;
+        let Some(salvage) = begun else { return Ok(None) };
+        let engine = Engine::new(&schema);
+        let mut store = Store::open(&salvage.new_store(), Arc::clone(salvage.schema()), birth)?;
+        let mut transaction = store.begin()?;
+        let salvaged = salvage.salvaged().clone();
+        let known = salvaged.account_known;
+        let operations = engine.put_right(&mut transaction, known, at, &mut entropy)?;
+        let recovery = Recovery { at, salvaged, operations };
+        transaction.put_state(RECOVERY, &recovery)?;
+        transaction.commit()?;
+        drop(store);
+        salvage.finish()?;
+        Ok(Some(recovery))
+    }
+
+    /// What the last recovery of this store did; nothing when it never needed one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn last_recovery(&self) -> Result<Option<Recovery>, ClientError> {
+        self.read(|tx| Ok(tx.state(RECOVERY)?))
+    }
+
+    /// After damage was met, the store is examined as a whole when it is opened again: what a
+    /// failing memory or cable made up is gone then, and what is really damaged is said at once.
+    pub(crate) fn examine_if_suspect(&self) -> Result<(), ClientError> {
+        if !self.status()?.attention.contains(&Attention::Damaged) {
+            return Ok(());
+        }
+        match self.damages(FINDINGS_AT_OPENING)?.pop() {
+            Some(detail) => Err(clarity_engine::store::StoreError::Damaged { detail }.into()),
+            None => self.note(Event::StoreSound),
+        }
+    }
+
+    /// Takes note that a read met damage, once: from then on nothing is sent.
+    pub(crate) fn note_damage(&self, error: &ClientError) {
+        let is_damage = matches!(
+            error,
+            ClientError::Store(error) if error.kind() == StoreErrorKind::Damaged
+        );
+        if is_damage && !self.worker().damaged().swap(true, Ordering::Relaxed) {
+            tracing::error!("the store is damaged; nothing is sent until it is recovered");
+            // A store that cannot be written any more is paused by the mark that was just set.
+            let _ = self.note(Event::StoreDamaged);
+        }
+    }
+
+    /// Shows the damage also where the store can no longer say it itself.
+    pub(crate) fn with_damage(&self, mut status: Status) -> Status {
+        let known = status.attention.contains(&Attention::Damaged);
+        if self.worker().damaged().load(Ordering::Relaxed) && !known {
+            status.attention.insert(0, Attention::Damaged);
+            status.stalled = Some(Stalled {
+                why: Pause::Damaged,
+                since: now(),
+                who_must_act: WhoActs::Person,
+                message: "the store is damaged; recover it to go on".to_owned(),
+                next_attempt: None,
+            });
+        }
+        status
+    }
+}

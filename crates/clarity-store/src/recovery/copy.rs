@@ -1,0 +1,431 @@
+//! Carries what can be read of a damaged store into a new one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clarity_model::{Column, EntityType, FieldSchema, Schema, TypeSchema};
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params, params_from_iter};
+use serde::de::IgnoredAny;
+
+use super::TableReport;
+use super::scan::{Row, Table, distinct, read_all};
+use crate::error::StoreError;
+use crate::layout::Layouts;
+use crate::schema_sql::ENTITY_TAIL_SQL;
+use crate::synchronise::synchronise;
+use crate::value::{read_column, read_id, read_type};
+
+/// Tables that are not carried over row by row: what the new store has of its own, and what is
+/// computed or read again.
+const OWN_TABLES: [&str; 11] = [
+    "meta",
+    "schema_file",
+    "declared_type",
+    "declared_column",
+    "incarnation",
+    "queue_count",
+    "operation",
+    "pull_stage",
+    "cursor_part",
+    "rollup",
+    "rollup_dirty",
+];
+
+/// Columns of the fixed tables that hold JSON.
+const JSON_COLUMNS: [&str; 8] =
+    ["changes", "error", "detail", "extra", "fields", "report", "scope", "value"];
+
+/// What is being carried from where to where.
+pub(super) struct Copy<'a> {
+    pub(super) source: &'a Connection,
+    pub(super) target: &'a Connection,
+    pub(super) tables: BTreeMap<String, TableReport>,
+    /// The types that were met.
+    types: BTreeSet<String>,
+    /// The largest number of an operation, or of anything that is counted.
+    highest: i64,
+}
+
+/// Where the largest number is not known.
+const HIGHEST_EXPECTED: i64 = 1_000_000;
+
+/// One column of a table.
+struct ColumnInfo {
+    name: String,
+    sql_type: String,
+    key: i64,
+}
+
+impl<'a> Copy<'a> {
+    pub(super) fn new(source: &'a Connection, target: &'a Connection) -> Self {
+        let next = source.query_row("SELECT next_counter FROM queue_count", [], |row| row.get(0));
+        let highest = next.unwrap_or(HIGHEST_EXPECTED).clamp(1, i64::MAX / 2);
+        Self { source, target, tables: BTreeMap::new(), types: BTreeSet::new(), highest }
+    }
+
+    /// Gives the new store the tables and columns that the damaged one has.
+    pub(super) fn layout(&mut self, version: u32) -> Result<(), StoreError> {
+        let mut kinds = BTreeMap::new();
+        let declared = Table {
+            name: "declared_column".to_owned(),
+            columns: ["type", "field", "kind"].map(str::to_owned).to_vec(),
+            key: "type".to_owned(),
+            only: None,
+            highest: self.highest,
+            one_by_one: false,
+        };
+        self.read("declared_column", &declared, |row| {
+            let mut texts = row.iter().filter_map(|value| match value {
+                SqlValue::Text(text) => Some(text.clone()),
+                _ => None,
+            });
+            if let (Some(a), Some(b), Some(kind)) = (texts.next(), texts.next(), texts.next()) {
+                kinds.insert((a, b), kind);
+            }
+        });
+        let mut types = BTreeMap::new();
+        for table in table_names(self.source).unwrap_or_default() {
+            let Some(name) = table.strip_prefix("entity_").filter(|name| *name != "generic") else {
+                continue;
+            };
+            let Ok(entity_type) = EntityType::new(name) else { continue };
+            let mut declared = TypeSchema::default();
+            for column in columns_of(self.source, &table).unwrap_or_default() {
+                let tail = ENTITY_TAIL_SQL.split(',').any(|part| {
+                    part.trim().split(' ').next().is_some_and(|known| known == column.name)
+                });
+                if column.name == "id" || tail {
+                    continue;
+                }
+                let known = kinds.get(&(name.to_owned(), column.name.clone()));
+                let kind = kind_of(known.map(String::as_str), &column.sql_type);
+                let field = FieldSchema { column: Some(kind), ..FieldSchema::default() };
+                declared.fields.insert(column.name, field);
+            }
+            self.types.insert(name.to_owned());
+            types.insert(entity_type, declared);
+        }
+        // A version that never leads: tables and columns are added, and nothing else changes.
+        let version = version.saturating_sub(1);
+        let found = Schema { format: 1, name: String::new(), version, types };
+        synchronise(self.target, &found)
+    }
+
+    /// The row that says what the store is, but for its lives. Returns whether it could be read.
+    pub(super) fn identity(&mut self) -> Result<bool, StoreError> {
+        let found = self.source.query_row(
+            "SELECT account_id, device_id, profile_id, created_at FROM meta",
+            [],
+            |row| {
+                let account: Option<String> = row.get(0)?;
+                let device: Option<String> = row.get(1)?;
+                Ok((account, device, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
+            },
+        );
+        let Ok((account, device, profile, created)) = found else { return Ok(false) };
+        self.target.execute(
+            "UPDATE meta SET account_id = ?1, device_id = ?2, profile_id = ?3, created_at = ?4",
+            params![account, device, profile, created],
+        )?;
+        Ok(true)
+    }
+
+    /// The queue. What was never sent belongs to the new life; what was sent keeps its own.
+    pub(super) fn operations(&mut self) -> Result<(), StoreError> {
+        let lives = self.lives()?;
+        let columns = self.shared_columns("operation")?;
+        let at = |name: &str| columns.iter().position(|column| column == name);
+        let places = (at("incarnation"), at("first_sent_at"), at("state"), at("request"));
+        let (Some(life), Some(sent), Some(state), Some(request)) = places else {
+            self.tables.entry("operation".to_owned()).or_default().complete = false;
+            return Ok(());
+        };
+        let table = Table {
+            name: "operation".to_owned(),
+            columns: columns.iter().map(|column| quoted(column)).collect(),
+            key: "counter".to_owned(),
+            only: None,
+            highest: self.highest,
+            one_by_one: true,
+        };
+        self.rows("operation", &table, &columns, |row| {
+            let known = match &row[life] {
+                SqlValue::Integer(number) => lives.get(number).copied(),
+                _ => None,
+            };
+            let unsent = row[sent] == SqlValue::Null;
+            row[life] = SqlValue::Integer(if unsent { 1 } else { known.unwrap_or(1) });
+            row[request] = SqlValue::Null;
+            if row[state] == SqlValue::Integer(2) {
+                row[state] = SqlValue::Integer(0);
+            }
+            true
+        })?;
+        // Under a life that could not be read, an operation can never be sent again.
+        self.target.execute(
+            "UPDATE operation SET frozen = NULL
+             WHERE incarnation = 1 AND first_sent_at IS NOT NULL",
+            [],
+        )?;
+        Ok(())
+    }
+
+    /// The lives of the store, by their old local numbers.
+    fn lives(&mut self) -> Result<BTreeMap<i64, i64>, StoreError> {
+        let table = Table {
+            name: "incarnation".to_owned(),
+            columns: ["local", "incarnation", "made_at"].map(str::to_owned).to_vec(),
+            key: "local".to_owned(),
+            only: None,
+            highest: self.highest,
+            one_by_one: false,
+        };
+        let mut found = Vec::new();
+        self.read("incarnation", &table, |row| found.push(row));
+        let mut lives = BTreeMap::new();
+        for row in found {
+            let (SqlValue::Integer(local), SqlValue::Blob(bytes)) = (&row[0], &row[1]) else {
+                continue;
+            };
+            let known: Option<i64> = self
+                .target
+                .query_row("SELECT local FROM incarnation WHERE incarnation = ?1", [bytes], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            if known.is_some() || bytes.len() != 16 {
+                continue;
+            }
+            self.target.execute(
+                "INSERT INTO incarnation (incarnation, made_at) VALUES (?1, ?2)",
+                params![bytes, row[2]],
+            )?;
+            lives.insert(*local, self.target.last_insert_rowid());
+        }
+        Ok(lives)
+    }
+
+    /// Everything else, table by table.
+    pub(super) fn others(&mut self) -> Result<(), StoreError> {
+        let mut types = std::mem::take(&mut self.types);
+        for name in ["operation", "entity_generic", "confirmed", "conflict"] {
+            let table = Table {
+                name: name.to_owned(),
+                columns: vec!["type".to_owned()],
+                key: if matches!(name, "operation" | "conflict") { "rowid" } else { "type" }.into(),
+                only: None,
+                highest: self.highest,
+                one_by_one: false,
+            };
+            types.extend(distinct(self.source, &table, 0).unwrap_or_default());
+        }
+        for name in table_names(self.target)? {
+            if OWN_TABLES.contains(&name.as_str()) {
+                continue;
+            }
+            let columns = self.shared_columns(&name)?;
+            let keys = key_columns(self.target, &name)?;
+            let (only, key) = match keys.as_slice() {
+                [first, second, ..] if first == "type" => (Some(first.clone()), second.clone()),
+                [first, ..] => (None, first.clone()),
+                [] => (None, "rowid".to_owned()),
+            };
+            let table = Table {
+                name: quoted(&name),
+                columns: columns.iter().map(|column| quoted(column)).collect(),
+                key: if key == "rowid" { key } else { quoted(&key) },
+                only: None,
+                highest: self.highest,
+                one_by_one: false,
+            };
+            match only {
+                None => self.rows(&name, &table, &columns, |_| true)?,
+                Some(column) => {
+                    for entity_type in &types {
+                        let only = Some((quoted(&column), entity_type.clone()));
+                        let part = Table { only, ..table.clone() };
+                        self.rows(&name, &part, &columns, |_| true)?;
+                    }
+                }
+            }
+        }
+        self.parts()
+    }
+
+    /// What the device follows, to be read again from its beginning.
+    fn parts(&mut self) -> Result<(), StoreError> {
+        let columns = self.shared_columns("cursor_part")?;
+        let table = Table {
+            name: "cursor_part".to_owned(),
+            columns: columns.iter().map(|column| quoted(column)).collect(),
+            key: "part".to_owned(),
+            only: None,
+            highest: self.highest,
+            one_by_one: false,
+        };
+        self.rows("cursor_part", &table, &columns, |_| true)?;
+        self.target.execute("UPDATE cursor_part SET cursor = NULL, caught_up = 0", [])?;
+        Ok(())
+    }
+
+    /// Counts the queue anew, and has all roll-ups computed again.
+    pub(super) fn finish(&mut self) -> Result<(), StoreError> {
+        let next: Option<i64> = self
+            .source
+            .query_row("SELECT next_counter FROM queue_count", [], |row| row.get(0))
+            .unwrap_or(None);
+        self.target.execute(
+            "UPDATE queue_count SET
+                 next_counter = max(?1, 1 + (SELECT coalesce(max(counter), 0) FROM operation),
+                                    1 + (SELECT coalesce(max(counter), 0) FROM ended)),
+                 ready = (SELECT count(*) FROM operation WHERE state = 0),
+                 blocked = (SELECT count(*) FROM operation WHERE state = 1),
+                 in_flight = 0,
+                 set_aside = (SELECT count(*) FROM operation WHERE state = 3),
+                 failed = (SELECT count(*) FROM operation WHERE state = 4),
+                 conflicted = (SELECT count(*) FROM operation WHERE state = 5)",
+            [next.filter(|next| (1..i64::MAX / 2).contains(next)).unwrap_or(1)],
+        )?;
+        let layouts = Layouts::load(self.target)?;
+        for (entity_type, layout) in &layouts.types {
+            if let Some(rollup) = &layout.rollup {
+                self.target.execute(&rollup.mark_all, [entity_type.as_str()])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn shared_columns(&self, table: &str) -> Result<Vec<String>, StoreError> {
+        let there: BTreeSet<String> = columns_of(self.source, table)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|column| column.name)
+            .collect();
+        let here = columns_of(self.target, table)?.into_iter().map(|column| column.name);
+        Ok(here.filter(|column| there.contains(column)).collect())
+    }
+
+    /// Carries the rows of a table that can be read and make sense.
+    fn rows(
+        &mut self,
+        name: &str,
+        table: &Table,
+        columns: &[String],
+        mut mend: impl FnMut(&mut Row) -> bool,
+    ) -> Result<(), StoreError> {
+        if columns.is_empty() {
+            // An older store lacks tables; one whose definitions are lost lacks all of them.
+            let complete = !table_names(self.source).unwrap_or_default().is_empty();
+            let report = TableReport { complete, ..TableReport::default() };
+            self.tables.entry(name.to_owned()).or_default().add(report);
+            return Ok(());
+        }
+        let marks: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+        let sql = format!(
+            "INSERT OR IGNORE INTO {} ({}) VALUES ({})",
+            quoted(name),
+            table.columns.join(", "),
+            marks.join(", ")
+        );
+        let mut insert = self.target.prepare(&sql)?;
+        let layouts = Layouts::load(self.target)?;
+        let mut failure = None;
+        let mut found = TableReport::default();
+        let complete = read_all(self.source, table, |mut row| {
+            if failure.is_some() {
+                return;
+            }
+            if !is_sound(&layouts, name, columns, &row) || !mend(&mut row) {
+                found.unreadable += 1;
+                return;
+            }
+            match insert.execute(params_from_iter(row.iter())) {
+                Ok(inserted) => found.saved += inserted as u64,
+                Err(error) if is_about_the_row(&error) => found.unreadable += 1,
+                Err(error) => failure = Some(error),
+            }
+        });
+        found.complete = complete.unwrap_or(false) && found.unreadable == 0;
+        self.tables.entry(name.to_owned()).or_default().add(found);
+        failure.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn read(&mut self, name: &str, table: &Table, each: impl FnMut(Row)) {
+        if !read_all(self.source, table, each).unwrap_or(false) {
+            self.tables.entry(name.to_owned()).or_default().complete = false;
+        }
+    }
+}
+
+/// Whether ids, types and values in a row have their form, so that the row can be read later.
+fn is_sound(layouts: &Layouts, table: &str, columns: &[String], row: &Row) -> bool {
+    let entity_type = table.strip_prefix("entity_").and_then(|name| EntityType::new(name).ok());
+    let declared = entity_type.and_then(|entity_type| layouts.types.get(&entity_type));
+    columns.iter().zip(row).all(|(column, value)| {
+        if let Some(kind) = declared.and_then(|layout| layout.column(column)) {
+            return read_column(kind, value.into()).is_ok();
+        }
+        match (column.as_str(), value) {
+            ("type", value) => read_type(value.into(), "salvage").is_ok(),
+            ("id" | "entity", value @ (SqlValue::Text(_) | SqlValue::Blob(_))) => {
+                read_id(value.into(), "salvage").is_ok()
+            }
+            ("state", SqlValue::Integer(number)) => (0..=5).contains(number),
+            (name, SqlValue::Text(text)) if JSON_COLUMNS.contains(&name) => {
+                serde_json::from_str::<IgnoredAny>(text).is_ok()
+            }
+            _ => true,
+        }
+    })
+}
+
+/// Whether an error says that the row makes no sense, rather than that the disk is full.
+fn is_about_the_row(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+    )
+}
+
+fn kind_of(word: Option<&str>, sql_type: &str) -> Column {
+    match (word, sql_type) {
+        (Some("boolean"), "INTEGER") => Column::Boolean,
+        (Some("json"), "TEXT") => Column::Json,
+        (_, "INTEGER") => Column::Integer,
+        (_, "TEXT") => Column::Text,
+        _ => Column::Number,
+    }
+}
+
+fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
+         ORDER BY name",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut names = Vec::new();
+    // A damaged page ends the list; what was read counts.
+    while let Ok(Some(row)) = rows.next() {
+        names.push(row.get(0)?);
+    }
+    Ok(names)
+}
+
+fn columns_of(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ColumnInfo>> {
+    let mut statement = connection.prepare("SELECT name, type, pk FROM pragma_table_info(?1)")?;
+    let columns = statement.query_map([table], |row| {
+        Ok(ColumnInfo { name: row.get(0)?, sql_type: row.get(1)?, key: row.get(2)? })
+    })?;
+    columns.collect()
+}
+
+fn key_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut keys: Vec<ColumnInfo> = columns_of(connection, table)?;
+    keys.retain(|column| column.key > 0);
+    keys.sort_by_key(|column| column.key);
+    Ok(keys.into_iter().map(|column| column.name).collect())
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}

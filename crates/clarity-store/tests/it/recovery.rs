@@ -1,0 +1,369 @@
+//! Damaged stores: everything that can still be read is in the new one, and no damaged file is
+//! ever changed or deleted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use clarity_model::{Counter, Incarnation, LocalTime};
+use clarity_store::{
+    Birth, Credentials, NewHistory, OpenOptions, OperationState, RequestId, RowState, Salvage,
+    Salvaged, Store, StoreError, StoreErrorKind, StoredEntity,
+};
+use proptest::prelude::*;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
+
+use crate::support::{BIRTH, Place, sample, stored, update};
+
+const PAGE: usize = 4_096;
+const OPERATIONS: u64 = 300;
+const SENT: u64 = 60;
+
+const REBIRTH: Birth =
+    Birth { incarnation: Incarnation(0xbeef), now: LocalTime(1_700_000_009_000) };
+
+/// A store with a long queue of which a part was sent, clean rows and everything else.
+static FILLED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let place = Place::new();
+    fill(&mut place.open());
+    fs::read(place.path()).unwrap()
+});
+
+fn fill(store: &mut Store) {
+    let mut transaction = store.begin().unwrap();
+    transaction.bind_account("account", "device").unwrap();
+    let tokens = Credentials { server: "s".into(), name: "n".into(), ..Credentials::default() };
+    transaction.put_credentials(&tokens).unwrap();
+    for number in 0..600_u64 {
+        let row = json!({"metric": "steps", "source": "watch", "start_ms": number, "value": 1});
+        transaction.put_entity(&sample(u128::from(number + 1) << 96), &stored(row)).unwrap();
+    }
+    transaction.commit().unwrap();
+    let mut transaction = store.begin().unwrap();
+    for number in 1..=OPERATIONS {
+        let key = sample(u128::from(number) << 96);
+        let counter = transaction.insert_operation(&update(&key)).unwrap();
+        let row = transaction.entity(&key).unwrap().unwrap();
+        transaction.put_entity(&key, &StoredEntity { state: RowState::Pending, ..row }).unwrap();
+        if number <= SENT {
+            let bytes = format!("{{\"id\":{number},\"text\":\"{}\"}}", "x".repeat(300));
+            let at = LocalTime(5);
+            transaction.freeze(counter, &[], bytes.as_bytes(), RequestId(1), at).unwrap();
+        }
+        let entry = NewHistory {
+            at: LocalTime(1),
+            key,
+            counter: Some(counter),
+            cause: "superseded".to_owned(),
+            detail: json!({"fields": {"text": "lost"}}),
+            expires_at: LocalTime(2),
+        };
+        transaction.add_history(&entry).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+fn damaged(bytes: &[u8]) -> Place {
+    let place = Place::new();
+    fs::write(place.path(), bytes).unwrap();
+    place
+}
+
+fn salvage(place: &Place) -> Result<Option<Salvaged>, StoreError> {
+    let begun = Salvage::begin(&place.options(), &place.schema, REBIRTH, false)?;
+    begun.map(Salvage::finish).transpose()
+}
+
+/// The operations that SQLite can read one by one and that still have their form.
+fn readable(path: &Path) -> Vec<u64> {
+    const SOUND: &str = "
+        SELECT type = 'Sample' AND typeof(id) = 'blob' AND length(id) = 16
+           AND json_valid(changes) AND typeof(incarnation) || typeof(kind) || typeof(undelete)
+               || typeof(schema) || typeof(made_at) || typeof(state) || typeof(attempts)
+               = 'integerintegerintegerintegerintegerintegerinteger'
+           AND typeof(coalesce(batch, first_sent_at, last_attempt_at, next_attempt_at, 0))
+               = 'integer' AND typeof(coalesce(last_attempt_at, 0)) = 'integer'
+           AND typeof(coalesce(next_attempt_at, 0)) = 'integer'
+           AND typeof(coalesce(first_sent_at, 0)) = 'integer'
+           AND typeof(coalesce(carrier, 0)) = 'integer'
+           AND typeof(coalesce(request, 0)) = 'integer'
+           AND typeof(coalesce(frozen, x'')) = 'blob' AND error IS NULL
+           AND state BETWEEN 0 AND 5
+        FROM operation WHERE counter = ?1";
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    connection.execute_batch("PRAGMA writable_schema = ON; PRAGMA cell_size_check = ON").unwrap();
+    let Ok(mut statement) = connection.prepare(SOUND) else { return Vec::new() };
+    let mut is_sound = |counter: &u64| {
+        let sound: rusqlite::Result<Option<bool>> =
+            statement.query_row([counter.cast_signed()], |row| row.get(0));
+        sound.is_ok_and(|sound| sound == Some(true))
+    };
+    (1..=OPERATIONS).filter(|counter| is_sound(counter)).collect()
+}
+
+fn kept(place: &Place) -> Vec<u64> {
+    let mut store = place.open();
+    let transaction = store.begin().unwrap();
+    let all = transaction.operations(Counter(0), 10_000).unwrap();
+    all.iter().map(|operation| operation.counter.0).collect()
+}
+
+fn aside(salvaged: &Salvaged) -> Vec<u8> {
+    fs::read(&salvaged.moved_to).unwrap()
+}
+
+/// Shows that a sound store is left alone, and that one which is recovered all the same has
+/// everything: its account, its credentials, its rows, its history, and its queue, of which what
+/// was sent keeps its life and its bytes and what was not sent has the new one.
+#[test]
+fn a_recovered_store_has_everything() {
+    let place = damaged(&FILLED);
+    assert!(salvage(&place).unwrap().is_none());
+    assert!(fs::read(place.path()).unwrap() == *FILLED);
+    let begun = Salvage::begin(&place.options(), &place.schema, REBIRTH, true).unwrap().unwrap();
+    let salvaged = begun.finish().unwrap();
+    assert!(salvaged.is_complete(), "{salvaged:?}");
+    assert!(aside(&salvaged) == *FILLED);
+    let mut store = place.open();
+    assert!(store.damages(5).unwrap().is_empty());
+    let transaction = store.begin().unwrap();
+    let meta = transaction.meta().unwrap();
+    assert_eq!(meta.account_id.as_deref(), Some("account"));
+    assert_eq!((meta.incarnation, meta.epoch), (REBIRTH.incarnation, None));
+    assert_eq!(transaction.credentials().unwrap().unwrap().name, "n");
+    assert_eq!(transaction.history(0, 10_000).unwrap().len() as u64, OPERATIONS);
+    assert_eq!(transaction.count_entities(&sample(1).entity_type).unwrap(), 600);
+    let counts = transaction.queue_counts().unwrap();
+    assert_eq!((counts.total(), counts.in_flight), (OPERATIONS, 0));
+    assert_eq!(transaction.next_counter().unwrap(), Counter(OPERATIONS + 1));
+    for operation in transaction.operations(Counter(0), 10_000).unwrap() {
+        let sent = operation.counter.0 <= SENT;
+        let life = if sent { BIRTH.incarnation } else { REBIRTH.incarnation };
+        assert_eq!(operation.incarnation, life);
+        assert_eq!(transaction.frozen(operation.counter).unwrap().is_some(), sent);
+        assert_eq!(operation.state, OperationState::Ready);
+    }
+}
+
+/// Shows that a store whose first page has lost its header, all zeros or all ones, is read as if
+/// nothing had happened.
+#[test]
+fn a_lost_header_is_mended_in_a_copy() {
+    for byte in [0, 0xff] {
+        let mut bytes = FILLED.clone();
+        bytes[..100].fill(byte);
+        let place = damaged(&bytes);
+        assert_eq!(place.try_open().map(|_| ()).unwrap_err().kind(), StoreErrorKind::Damaged);
+        let salvaged = salvage(&place).unwrap().unwrap();
+        assert!(salvaged.header_mended && salvaged.is_complete(), "{salvaged:?}");
+        assert!(aside(&salvaged) == bytes);
+        assert_eq!(kept(&place).len() as u64, OPERATIONS);
+    }
+}
+
+/// Shows that a store that was cut short gives what is left of it, wherever it was cut.
+#[test]
+fn a_truncated_store_gives_what_is_left() {
+    for length in [0, 1, 99, 100, PAGE, 5_000, FILLED.len() / 2, FILLED.len() - PAGE] {
+        let place = damaged(&FILLED[..length]);
+        let expected = if length < 100 { Vec::new() } else { readable(&place.path()) };
+        match salvage(&place).unwrap() {
+            Some(salvaged) => {
+                assert!(aside(&salvaged) == FILLED[..length]);
+                assert_eq!(kept(&place), expected, "cut to {length}");
+                assert!(!salvaged.is_complete());
+            }
+            // An empty file is a store that was never made.
+            None => assert!(length < 100, "cut to {length}"),
+        }
+    }
+}
+
+/// Shows that with a damaged index nothing is lost.
+#[test]
+fn a_damaged_index_loses_nothing() {
+    for index in ["operation_by_lane", "operation_by_state", "history_by_entity"] {
+        let place = damaged(&FILLED);
+        let connection = Connection::open(place.path()).unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+        let root: i64 = connection.query_row(sql, [index], |row| row.get(0)).unwrap();
+        drop(connection);
+        let mut bytes = fs::read(place.path()).unwrap();
+        let start = (usize::try_from(root).unwrap() - 1) * PAGE;
+        bytes[start..start + PAGE].fill(0x5a);
+        fs::write(place.path(), &bytes).unwrap();
+        let salvaged = salvage(&place).unwrap().unwrap();
+        assert!(salvaged.is_complete(), "{index}: {salvaged:?}");
+        assert!(aside(&salvaged) == bytes);
+        assert!(place.open().damages(5).unwrap().is_empty());
+        assert_eq!(kept(&place).len() as u64, OPERATIONS);
+    }
+}
+
+/// A store and its log as a kill leaves them.
+fn killed() -> (Place, PathBuf) {
+    let running = Place::new();
+    let mut store = running.open();
+    for number in 1..=40 {
+        let mut transaction = store.begin().unwrap();
+        transaction.insert_operation(&update(&sample(number))).unwrap();
+        transaction.commit().unwrap();
+    }
+    let place = Place::new();
+    let log = |place: &Place| place.directory.path().join("store.db-wal");
+    fs::copy(running.path(), place.path()).unwrap();
+    fs::copy(log(&running), log(&place)).unwrap();
+    let log = log(&place);
+    (place, log)
+}
+
+/// Shows that damage in a log that a kill left is not taken for its end: the store is not opened,
+/// and recovering it gives every later write.
+#[test]
+fn a_damaged_log_is_not_cut_short() {
+    let (place, log) = killed();
+    let mut bytes = fs::read(&log).unwrap();
+    // Within a page that later commits hold anew.
+    let middle = 32 + (bytes.len() - 32) / (PAGE + 24) / 2 * (PAGE + 24) + 2_000;
+    bytes[middle] ^= 0xff;
+    fs::write(&log, &bytes).unwrap();
+    let error = place.try_open().map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Damaged, "{error}");
+    assert!(fs::read(&log).unwrap() == bytes, "the log was changed");
+    let salvaged = salvage(&place).unwrap().unwrap();
+    assert!(salvaged.log_mended, "{salvaged:?}");
+    assert_eq!(kept(&place), (1..=40).collect::<Vec<u64>>());
+    let mut log_aside = salvaged.moved_to.into_os_string();
+    log_aside.push("-wal");
+    assert!(fs::read(log_aside).unwrap() == bytes);
+}
+
+/// Shows that what a power loss leaves at the end of a log, a commit that was never acknowledged,
+/// is no damage.
+#[test]
+fn a_torn_end_of_a_log_is_no_damage() {
+    let (place, log) = killed();
+    let bytes = fs::read(&log).unwrap();
+    for cut in [1, 24, 2_000, PAGE + 24, 3 * PAGE] {
+        let mut torn = bytes.clone();
+        let length = torn.len();
+        torn[length - cut..].fill(0);
+        fs::write(&log, &torn).unwrap();
+        assert!(!kept(&place).is_empty());
+        fs::write(&log, &bytes).unwrap();
+    }
+}
+
+/// Shows that a log beside an empty file, which SQLite would delete, is damage.
+#[test]
+fn a_log_without_its_file_is_kept() {
+    let (place, log) = killed();
+    fs::write(place.path(), b"").unwrap();
+    let before = fs::read(&log).unwrap();
+    assert_eq!(place.try_open().map(|_| ()).unwrap_err().kind(), StoreErrorKind::Damaged);
+    assert!(fs::read(&log).unwrap() == before);
+}
+
+/// Shows that a store is not recovered while somebody has it open, nor a foreign or newer one.
+#[test]
+fn what_must_not_be_recovered_is_refused() {
+    let place = damaged(&FILLED);
+    let open = place.open();
+    assert_eq!(salvage(&place).unwrap_err().kind(), StoreErrorKind::Busy);
+    drop(open);
+    let newer = Connection::open(place.path()).unwrap();
+    newer.pragma_update(None, "user_version", 42).unwrap();
+    drop(newer);
+    assert_eq!(salvage(&place).unwrap_err().kind(), StoreErrorKind::NewerStore);
+    let foreign = Place::new();
+    let connection = Connection::open(foreign.path()).unwrap();
+    connection.execute_batch("PRAGMA page_size = 1024; CREATE TABLE theirs (value)").unwrap();
+    drop(connection);
+    assert_eq!(salvage(&foreign).unwrap_err().kind(), StoreErrorKind::NotAStore);
+    let nowhere = OpenOptions::new(place.directory.path().join("missing.db"));
+    let begun = Salvage::begin(&nowhere, &place.schema, REBIRTH, false);
+    assert_eq!(begun.map(|_| ()).unwrap_err().kind(), StoreErrorKind::Io);
+}
+
+/// Shows that an unfinished salvage leaves the damaged store as it is, and the next one begins
+/// anew.
+#[test]
+fn an_unfinished_salvage_changes_nothing() {
+    let mut bytes = FILLED.clone();
+    bytes[..100].fill(0);
+    let place = damaged(&bytes);
+    drop(Salvage::begin(&place.options(), &place.schema, REBIRTH, false).unwrap().unwrap());
+    assert!(fs::read(place.path()).unwrap() == bytes);
+    assert_eq!(place.try_open().map(|_| ()).unwrap_err().kind(), StoreErrorKind::Damaged);
+    assert!(salvage(&place).unwrap().unwrap().is_complete());
+    assert_eq!(kept(&place).len() as u64, OPERATIONS);
+}
+
+/// Damage to one place of a file.
+#[derive(Debug, Clone)]
+enum Damage {
+    Zeros { page: usize },
+    Noise { at: usize, length: usize, seed: u8 },
+    Flip { at: usize, bit: u8 },
+}
+
+impl Damage {
+    fn any() -> impl Strategy<Value = Self> {
+        let at = 0..FILLED.len();
+        prop_oneof![
+            (0..FILLED.len() / PAGE).prop_map(|page| Self::Zeros { page }),
+            (at.clone(), 1..2 * PAGE, any::<u8>()).prop_map(|(at, length, seed)| Self::Noise {
+                at,
+                length,
+                seed
+            }),
+            (at, 0..8_u8).prop_map(|(at, bit)| Self::Flip { at, bit }),
+        ]
+    }
+
+    fn hit(&self, bytes: &mut [u8]) {
+        match *self {
+            Self::Zeros { page } => bytes[page * PAGE..(page + 1) * PAGE].fill(0),
+            Self::Noise { at, length, seed } => {
+                let mut state = u32::from(seed) + 1;
+                for byte in bytes.iter_mut().skip(at).take(length) {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    *byte = state.to_be_bytes()[0];
+                }
+            }
+            Self::Flip { at, bit } => bytes[at] ^= 1 << bit,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Shows that, wherever a file is damaged, nothing panics, the damaged file is kept to the
+    /// byte, and every operation that SQLite can still read is in the new store.
+    #[test]
+    fn every_readable_operation_is_kept(damages in prop::collection::vec(Damage::any(), 1..5)) {
+        let mut bytes = FILLED.clone();
+        for damage in &damages {
+            damage.hit(&mut bytes);
+        }
+        let place = damaged(&bytes);
+        let expected = readable(&place.path());
+        match salvage(&place) {
+            Ok(Some(salvaged)) => {
+                prop_assert!(aside(&salvaged) == bytes);
+                let kept = kept(&place);
+                for counter in expected {
+                    prop_assert!(kept.contains(&counter), "operation {counter} was lost");
+                }
+                prop_assert!(place.open().damages(5).unwrap().is_empty());
+            }
+            Ok(None) => prop_assert!(fs::read(place.path()).unwrap() == bytes),
+            Err(error) => {
+                prop_assert!(fs::read(place.path()).unwrap() == bytes);
+                prop_assert_eq!(error.kind(), StoreErrorKind::NewerStore);
+            }
+        }
+    }
+}
