@@ -171,7 +171,7 @@ fn errors_have_a_kind_and_words_without_values() {
     let foreign = directory.path().join("foreign.txt");
     std::fs::write(&foreign, "not a database, but somebody's notes").unwrap();
     let error = Client::open(ClientOptions::new(&foreign)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Store);
+    assert_eq!(error.kind(), ErrorKind::Damaged);
     assert!(std::fs::read_to_string(&foreign).unwrap().starts_with("not a database"));
 }
 
