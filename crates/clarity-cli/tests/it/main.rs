@@ -10,5 +10,6 @@ mod json;
 mod live;
 mod processes;
 mod scope;
+mod storage;
 mod support;
 mod tour;

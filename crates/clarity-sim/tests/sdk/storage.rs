@@ -48,7 +48,7 @@ fn sample(number: i64, every_ms: i64) -> (EntityKey, Fields) {
         "metric": "heart_rate", "start_ms": start_ms, "end_ms": start_ms + 5_000, "unit": "/min",
         "value": 50 + number % 90, "source": "Watch", "device": "name:Watch, model:Watch7,3",
     });
-    (EntityKey::new("HealthMetric", &id).unwrap(), serde_json::from_value(fields).unwrap())
+    (EntityKey::new("HealthMetric", id).unwrap(), serde_json::from_value(fields).unwrap())
 }
 
 fn budget(bytes: u64) -> StorageSettings {
@@ -110,7 +110,7 @@ async fn two_hundred_thousand_entities_in_twenty_megabytes() {
     device.sync_all().await;
     let samples = (0..170_000).map(|number| sample(number, 600_000));
     let things = (0..29_000).map(|number| {
-        let key = EntityKey::new("Thing", &format!("thing-{number:06}")).unwrap();
+        let key = EntityKey::new("Thing", format!("thing-{number:06}")).unwrap();
         (key, Fields::from([("text", json!("x".repeat(100))), ("number", json!(number))]))
     });
     let notes = (0..1_000).map(|number| {
