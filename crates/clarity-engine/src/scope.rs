@@ -206,10 +206,11 @@ pub(crate) fn pulled(
     at_head: bool,
 ) -> Result<(), StoreError> {
     let scope = pull::scope(context.tx)?;
-    if scope.is_everything() {
-        return Ok(());
+    let to_read: Option<Vec<ToRead>> = context.tx.state(TO_READ)?;
+    if to_read.is_some() {
+        context.tx.remove_state(TO_READ)?;
     }
-    for one in context.tx.state::<Vec<ToRead>>(TO_READ)?.unwrap_or_default() {
+    for one in to_read.unwrap_or_default() {
         let entity_type = &one.entity_type;
         let from_ms = scope.window_from_ms(entity_type.as_str(), at);
         let had = one
@@ -221,9 +222,9 @@ pub(crate) fn pulled(
         context.tx.want_range(entity_type, from_ms, to_ms, rank)?;
         schedule.fetch_wanted = true;
     }
-    context.tx.remove_state(TO_READ)?;
     let day = at.0.div_euclid(DAY_MS);
-    if at_head && context.tx.state::<i64>(SWEPT_DAY)? != Some(day) {
+    let leaves_out = !scope.is_everything();
+    if at_head && leaves_out && context.tx.state::<i64>(SWEPT_DAY)? != Some(day) {
         context.tx.put_state(SWEPT_DAY, &day)?;
         begin_sweep(context, at)?;
         schedule.sweeping = true;
