@@ -115,7 +115,7 @@ const SOON_MS: i64 = 2_000;
 fn ended(tx: &StoreTransaction<'_>, wanted: &Wanted) -> Result<Option<Fetched>, ClientError> {
     let wish = match (wanted, wanted.range()) {
         (_, Some((entity_type, from_ms, to_ms))) => {
-            let wish = tx.range_wanted(entity_type, from_ms, to_ms)?;
+            let wish = tx.range_wanted(entity_type, from_ms, to_ms, true)?;
             wish.map(|range| range.refused.map_or(WishState::Waiting, WishState::Refused))
         }
         (Wanted::Key(key), None) => tx.key_wanted(&tx.present_key(key)?)?,

@@ -238,6 +238,7 @@ fn send_pull(
     });
     let pull = pull::build(context, schedule.full_rows)?;
     schedule.pull_scope = pull.scope.clone();
+    schedule.pull_cursor = pull.cursor.clone();
     let body = Request::Pull(pull);
     schedule.progress.begin(context.now);
     effects.push(Effect::Send { request, body });

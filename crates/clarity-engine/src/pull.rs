@@ -31,8 +31,7 @@ pub(crate) fn build(
     let settings = StorageSettings::of(context.tx)?;
     let settled_below = if full_rows { Counter(0) } else { push::settled_below(context)? };
     let scope: Scope = serde_json::from_str(&part.scope).unwrap_or_default();
-    let cursor =
-        staged_cursor(context)?.or(part.cursor.and_then(|c| serde_json::from_str(&c).ok()));
+    let cursor = stands_at(context, part)?;
     Ok(PullRequest {
         incarnation: context.tx.meta()?.incarnation,
         settled_below,
@@ -48,9 +47,18 @@ pub(crate) fn scope(tx: &StoreTransaction<'_>) -> Result<Scope, StoreError> {
     Ok(serde_json::from_str(&part(tx)?.scope).unwrap_or_default())
 }
 
-/// Whether the scope has changed since the pull was asked that is answered now.
+/// Whether the scope, or the place where reading stands, is another than when the pull was asked
+/// that is answered now.
 pub(crate) fn is_void(context: &Context<'_, '_>, schedule: &Schedule) -> Result<bool, StoreError> {
-    Ok(scope(context.tx)? != schedule.pull_scope)
+    let part = part(context.tx)?;
+    let scope: Scope = serde_json::from_str(&part.scope).unwrap_or_default();
+    Ok(scope != schedule.pull_scope || stands_at(context, part)? != schedule.pull_cursor)
+}
+
+/// The cursor that the next page is asked from.
+fn stands_at(context: &Context<'_, '_>, part: CursorPart) -> Result<Option<Cursor>, StoreError> {
+    let shown = part.cursor.and_then(|cursor| serde_json::from_str(&cursor).ok());
+    Ok(staged_cursor(context)?.or(shown))
 }
 
 /// Reads everything in the scope again, in the log's order.

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use clarity_model::{Counter, LocalTime};
-use clarity_protocol::{Failure, FailureClass, Scope};
+use clarity_protocol::{Cursor, Failure, FailureClass, Scope};
 use clarity_store::RequestId;
 use serde::{Deserialize, Serialize};
 
@@ -243,6 +243,8 @@ pub(crate) struct Schedule {
     pub(crate) fetch_wanted: bool,
     /// What the last pull asked to follow.
     pub(crate) pull_scope: Scope,
+    /// From where.
+    pub(crate) pull_cursor: Option<Cursor>,
     /// Whether there may be rows here that are no longer followed.
     pub(crate) sweeping: bool,
     /// How many entities a fetch asks for at most, after one was refused.

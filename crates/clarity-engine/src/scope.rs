@@ -118,7 +118,8 @@ pub(crate) fn set(context: &mut Context<'_, '_>, wanted: Scope) -> Result<(), Wr
         .map(|cursor| Cursor { scope: wanted.clone(), ..cursor })
         .and_then(|cursor| serde_json::to_string(&cursor).ok());
     part.caught_up &= part.cursor.is_some();
-    let to_read = if anew { Vec::new() } else { added(context, &before, &wanted, is_new)? };
+    let added = added(context, &before, &wanted, anew || is_new)?;
+    let to_read = if anew { Vec::new() } else { added };
     // Pages that wait are of the scope before; they are read again.
     context.tx.clear_stage(part.part)?;
     context.tx.put_cursor_part(&part)?;
@@ -158,7 +159,8 @@ fn normal(context: &Context<'_, '_>, mut scope: Scope) -> Result<Scope, WriteErr
 }
 
 /// What a scope adds to the one before, and what was left to read and still is. Readings under way
-/// of a type whose part of the scope has changed begin anew.
+/// begin anew of a type whose part of the scope has changed, and all of them when there is no
+/// cursor that has told what changed since they began.
 fn added(
     context: &mut Context<'_, '_>,
     before: &Scope,
@@ -170,7 +172,7 @@ fn added(
     for range in context.tx.wanted_ranges()? {
         let entity_type = range.entity_type;
         let is_same = before.windows.get(&entity_type) == wanted.windows.get(&entity_type);
-        let goes_on = wanted.follows(entity_type.as_str()) && is_same;
+        let goes_on = wanted.follows(entity_type.as_str()) && is_same && !is_new;
         if is_first_reading(range.rank) && !goes_on {
             context.tx.end_wanted_range(range.number)?;
             unread.push(entity_type);

@@ -160,7 +160,7 @@ const VERSION_1: &str = concat!(
 /// `wanted_range`: stretches of time to fetch.
 /// - `number`: its number; `type`: of which type
 /// - `from_ms`, `to_ms`: the first time in it and the first after it; NULL for without end
-/// - `rank`: what is smaller goes first; `rows`: how many rows of it have come
+/// - `rank`: what is smaller goes first, 0 is by name; `rows`: how many rows of it have come
 /// - `after`: where the last answer broke off, JSON of the engine; NULL at the beginning
 /// - `request`, `refused`: as in `wanted_key`
 ///

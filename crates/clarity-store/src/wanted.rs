@@ -22,7 +22,7 @@ pub struct WantedRange {
     pub from_ms: Option<i64>,
     /// Before this time, in milliseconds since 1970 UTC; nothing for without end.
     pub to_ms: Option<i64>,
-    /// What is smaller goes first.
+    /// What is smaller goes first; 0 is what somebody asked for by name.
     pub rank: i64,
     /// Where the last answer broke off: the engine's own text.
     pub after: Option<String>,
@@ -59,7 +59,8 @@ impl StoreTransaction<'_> {
     }
 
     /// Wants a stretch of time; its number says which. The same stretch is wanted once, with the
-    /// smaller rank; one that was refused begins anew.
+    /// smaller rank; one that was refused begins anew. What is asked for by name, with rank 0, and
+    /// what is wanted otherwise are apart: each is read from its own beginning.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -70,7 +71,7 @@ impl StoreTransaction<'_> {
         to_ms: Option<i64>,
         rank: i64,
     ) -> Result<i64, StoreError> {
-        let known = self.range_wanted(entity_type, from_ms, to_ms)?;
+        let known = self.range_wanted(entity_type, from_ms, to_ms, rank == 0)?;
         if let Some(known) = known {
             self.execute(
                 "UPDATE wanted_range SET rank = min(rank, ?2), refused = NULL WHERE number = ?1",
@@ -157,7 +158,7 @@ impl StoreTransaction<'_> {
         self.read_one(&sql, [signed(request.0)], read_range)
     }
 
-    /// The wish for exactly this stretch of time.
+    /// The wish for exactly this stretch of time, by name or otherwise.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -166,12 +167,13 @@ impl StoreTransaction<'_> {
         entity_type: &EntityType,
         from_ms: Option<i64>,
         to_ms: Option<i64>,
+        by_name: bool,
     ) -> Result<Option<WantedRange>, StoreError> {
         let sql = format!(
             "SELECT {RANGE_COLUMNS} FROM wanted_range
-             WHERE type = ?1 AND from_ms IS ?2 AND to_ms IS ?3"
+             WHERE type = ?1 AND from_ms IS ?2 AND to_ms IS ?3 AND (rank = 0) = ?4"
         );
-        self.read_one(&sql, params![entity_type.as_str(), from_ms, to_ms], read_range)
+        self.read_one(&sql, params![entity_type.as_str(), from_ms, to_ms, by_name], read_range)
     }
 
     /// Notes that a request asks for these.

@@ -174,6 +174,18 @@ fn a_page_of_another_scope_is_put_away() {
     assert_eq!(asked.scope.types, [name("Note"), name("UserPreference")]);
 }
 
+/// Shows that a page is put away also when the scope is the same again and reading has begun anew
+/// since: it tells nothing of what was let go meanwhile.
+#[test]
+fn a_page_of_another_place_is_put_away() {
+    let mut bench = Bench::online();
+    bench.event(Event::SyncNow);
+    set(&mut bench, types(&["Note"]));
+    set(&mut bench, Scope::default());
+    answer(&mut bench, &[wire::row(&note("n"), 5, json!({}))], AT);
+    assert_eq!(bench.pulls[0].1.cursor, None, "everything is read again");
+}
+
 /// Shows that following everything again reads everything again.
 #[test]
 fn everything_again() {
