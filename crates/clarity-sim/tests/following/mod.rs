@@ -106,7 +106,7 @@ fn one_history(vfs: &MemoryVfs, schema: &Arc<Schema>, seed: u64) -> (Rows, Rows,
 }
 
 /// Shows promise I6 for every scope: however a device's scope changed, and whatever was written
-/// elsewhere, failed or was killed meanwhile, it ends with exactly what the server has in its scope.
+/// elsewhere, failed or was killed meanwhile, it ends with exactly what the server has in it.
 #[test]
 fn a_scope_is_widened_and_narrowed_without_loss() {
     let vfs = MemoryVfs::register("following", 7).unwrap();
