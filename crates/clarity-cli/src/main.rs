@@ -8,6 +8,7 @@ mod exit;
 mod generate;
 mod output;
 mod serve;
+mod signals;
 mod tour;
 
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::exit::{CliError, CliResult, ExitKind};
 use crate::output::Output;
+use crate::signals::stop_signal;
 
 /// Who makes ids.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -89,38 +90,16 @@ pub(crate) fn serve(arguments: ServeArguments, output: Output) -> CliResult {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // The signals are listened for before anybody is told that the server is ready.
-        let stop = stop_signal()?;
+        let signal = stop_signal()?;
+        let stop = async {
+            signal.await;
+            // Whoever does not see this sees that the process ends.
+            let _ = writeln!(std::io::stderr(), "stopping; requests in progress are finished");
+        };
         let ready = json!({ "listening": address });
         output.show(&ready, || format!("listening on {address}"))?;
         bound.serve(stop).await?;
         Ok(ExitKind::Done)
-    })
-}
-
-/// Ready when the process is asked to stop.
-#[cfg(unix)]
-fn stop_signal() -> CliResult<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        // Whoever does not see this sees that the process ends.
-        let _ = writeln!(std::io::stderr(), "stopping; requests in progress are finished");
-    })
-}
-
-/// Ready when the process is asked to stop.
-#[cfg(not(unix))]
-fn stop_signal() -> CliResult<impl Future<Output = ()>> {
-    Ok(async {
-        // Without a way to hear of it, the process ends as the system ends it.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
     })
 }
 

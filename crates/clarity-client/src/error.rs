@@ -71,6 +71,17 @@ pub enum ClientError {
     /// An export is not whole, or is not one that this version can take in.
     #[error("the export cannot be taken in: {0}; nothing of it was stored")]
     ExportRefused(&'static str),
+    /// The queue is not as the person saw it.
+    #[error("something was changed or sent meanwhile; look again at what would be lost")]
+    Moved,
+    /// A folder of accounts cannot be used.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Folder {
+        /// The folder or file.
+        path: std::path::PathBuf,
+        /// The system's words.
+        reason: String,
+    },
     /// An import could not be read.
     #[error(transparent)]
     Import(#[from] clarity_health::HealthError),
@@ -107,9 +118,9 @@ impl ClientError {
         match self {
             Self::Write(error) => of_write(error),
             Self::Store(error) => of_store(error),
-            Self::OtherAccount => ErrorKind::State,
+            Self::OtherAccount | Self::Moved => ErrorKind::State,
             Self::Address(_) | Self::Continuation => ErrorKind::Invalid,
-            Self::Engine(_) | Self::NoEntropy => ErrorKind::Store,
+            Self::Engine(_) | Self::NoEntropy | Self::Folder { .. } => ErrorKind::Store,
             Self::Server(failure) if failure.class == FailureClass::Auth => ErrorKind::AuthRequired,
             Self::Server(_) => ErrorKind::Unreachable,
             Self::WrongCredentials => ErrorKind::WrongCredentials,

@@ -30,6 +30,10 @@ mod transport;
 #[cfg(not(target_arch = "wasm32"))]
 mod archive;
 #[cfg(not(target_arch = "wasm32"))]
+mod account;
+#[cfg(not(target_arch = "wasm32"))]
+mod accounts;
+#[cfg(not(target_arch = "wasm32"))]
 mod background;
 #[cfg(not(target_arch = "wasm32"))]
 mod batch;
@@ -84,6 +88,8 @@ mod scope;
 #[cfg(not(target_arch = "wasm32"))]
 mod sources;
 #[cfg(not(target_arch = "wasm32"))]
+mod sign_out;
+#[cfg(not(target_arch = "wasm32"))]
 mod storage;
 #[cfg(not(target_arch = "wasm32"))]
 mod upkeep;
@@ -98,6 +104,8 @@ pub use transport::{Refreshed, Traffic, Transport, TransportFuture};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use archive::ExportArchive;
+#[cfg(not(target_arch = "wasm32"))]
+pub use accounts::{AccountStore, Accounts, KnownAccount};
 #[cfg(not(target_arch = "wasm32"))]
 pub use background::{
     BACKGROUND_TIME, BackgroundEnd, BackgroundFailure, BackgroundReport, BackgroundSource,
@@ -145,6 +153,8 @@ pub use scheduler::{
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use sources::{PullBudget, PullReport};
+#[cfg(not(target_arch = "wasm32"))]
+pub use sign_out::{Revocation, SignedOut, WouldBeLost};
 #[cfg(not(target_arch = "wasm32"))]
 pub use watch::Live;
 

@@ -17,6 +17,7 @@ mod consistency;
 mod counts;
 mod digest;
 mod entity;
+mod erase;
 mod error;
 mod evicted;
 mod eviction;

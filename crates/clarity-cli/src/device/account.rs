@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use clap::Args;
 use clarity_client::engine::protocol::model::Incarnation;
 use clarity_client::engine::protocol::{DeviceList, Tokens, path};
-use clarity_client::{Client, ClientError, FailureClass, HttpTransport, Refreshed, Transport};
+use clarity_client::{Client, ClientError, HttpTransport, KnownAccount};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -75,37 +75,69 @@ fn sign_in_with(
     output: Output,
     new: bool,
 ) -> CliResult {
-    let client = place.open_or_make()?;
     let transport = HttpTransport::new(&arguments.server)?;
     let password = password(arguments, new)?;
     let device_name = arguments.device_name.clone().unwrap_or_else(machine_name);
-    let incarnation = client.meta()?.incarnation;
-    let tokens = runtime()?.block_on(ask(
-        &transport,
-        &arguments.name,
-        &password,
-        &device_name,
-        incarnation,
-        new,
-    ))?;
-    let (account, device) = (tokens.account_id.clone(), tokens.device_id.clone());
+    let mut chosen = store_for(place, &transport, &arguments.name)?;
+    let mut client = chosen.open_or_make()?;
+    let sign_in = async |client: &Client, new: bool| {
+        let incarnation = client.meta()?.incarnation;
+        ask(&transport, &arguments.name, &password, &device_name, incarnation, new).await
+    };
+    let runtime = runtime()?;
+    let mut tokens = runtime.block_on(sign_in(&client, new))?;
+    let accounts = place.accounts();
+    let known = accounts.find_by_id(&tokens.account_id)?;
+    if let Some(known) = known.filter(|known| known.folder != chosen.folder()) {
+        // It is an account that this device knows under another name or address.
+        drop(client);
+        chosen = place.within(&known.folder);
+        client = chosen.open_or_make()?;
+        tokens = runtime.block_on(sign_in(&client, false))?;
+    }
+    let account = KnownAccount {
+        server: transport.address().to_owned(),
+        name: arguments.name.clone(),
+        account_id: tokens.account_id.clone(),
+    };
+    let device = tokens.device_id.clone();
     client.signed_in(transport.address(), &arguments.name, tokens)?;
+    accounts.note(chosen.folder(), &account)?;
+    accounts.switch_to(chosen.folder())?;
+    let folder = chosen.folder().display().to_string();
     let object = json!({
-        "server": transport.address(),
-        "name": arguments.name,
-        "account_id": account,
+        "server": account.server,
+        "name": account.name,
+        "account_id": account.account_id,
         "device_id": device,
         "device_name": device_name,
+        "store": folder,
     });
     output.show(&object, || {
         format!(
             "Signed in to {} as {}; this device is called {device_name}. `clarity device sync` \
              sends what waits and reads what is there.",
-            transport.address(),
-            arguments.name
+            account.server, account.name
         )
     })?;
     Ok(ExitKind::Done)
+}
+
+/// The store that a sign-in is for: the one in use where nobody or this account has signed in, the
+/// account's own where it was here before, and a new one otherwise.
+fn store_for(place: &Place, transport: &HttpTransport, name: &str) -> CliResult<Place> {
+    let accounts = place.accounts();
+    if let Some(known) = accounts.find(transport.address(), name)? {
+        return Ok(place.within(&known.folder));
+    }
+    let client = place.open_or_make()?;
+    let is_same = client.credentials()?.is_some_and(|known| {
+        known.server == transport.address() && known.name.eq_ignore_ascii_case(name)
+    });
+    if is_same || client.meta()?.account_id.is_none() {
+        return Ok(place.within(place.folder()));
+    }
+    Ok(place.within(&accounts.make_folder()?))
 }
 
 async fn ask(
@@ -165,7 +197,7 @@ pub(crate) fn devices(place: &Place, arguments: &DevicesArguments, output: Outpu
     let runtime = runtime()?;
     if let Some(id) = &arguments.revoke {
         let resource = format!("{}/{id}", path::DEVICES);
-        runtime.block_on(with_token(&client, &transport, async |token: String| {
+        runtime.block_on(client.with_access_token(&transport, async |token: String| {
             transport.delete(&resource, &token).await
         }))?;
         output.show(&json!({ "revoked": id }), || {
@@ -175,7 +207,7 @@ pub(crate) fn devices(place: &Place, arguments: &DevicesArguments, output: Outpu
         return Ok(ExitKind::Done);
     }
     let list: DeviceList =
-        runtime.block_on(with_token(&client, &transport, async |token: String| {
+        runtime.block_on(client.with_access_token(&transport, async |token: String| {
             transport.get(path::DEVICES, &token).await
         }))?;
     output.show(&list, || {
@@ -192,32 +224,6 @@ pub(crate) fn devices(place: &Place, arguments: &DevicesArguments, output: Outpu
         shown.to_string()
     })?;
     Ok(ExitKind::Done)
-}
-
-/// Asks with the access token, and once more with a new one when it has expired.
-async fn with_token<T>(
-    client: &Client,
-    transport: &HttpTransport,
-    ask: impl AsyncFn(String) -> Result<T, ClientError>,
-) -> CliResult<T> {
-    let credentials = client.credentials()?.unwrap_or_default();
-    let token = credentials.access_token.unwrap_or_default();
-    match ask(token).await {
-        Err(ClientError::Server(failure)) if failure.class == FailureClass::Auth => {}
-        other => return Ok(other?),
-    }
-    let tokens = match transport.refresh(credentials.refresh_token).await {
-        Refreshed::Tokens(tokens) => tokens,
-        Refreshed::Refused => {
-            let words = "the server does not accept this device any more; \
-                         sign in again with `clarity device login`";
-            return Err(CliError::new(ExitKind::SignIn, words));
-        }
-        Refreshed::Failed(failure) => return Err(ClientError::from(failure).into()),
-    };
-    let token = tokens.access_token.clone();
-    client.signed_in(&credentials.server, &credentials.name, tokens)?;
-    Ok(ask(token).await?)
 }
 
 /// How long ago a time was, in words.

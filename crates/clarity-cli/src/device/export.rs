@@ -105,6 +105,11 @@ fn everything(client: &Client, path: &Path, output: Output) -> CliResult {
     Ok(ExitKind::Done)
 }
 
+/// Writes every entity to a file: how many they are.
+pub(crate) fn export_to(client: &Client, path: &Path) -> CliResult<u64> {
+    write_file(path, |out| entities(client, out))
+}
+
 fn write_file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> CliResult<u64>,

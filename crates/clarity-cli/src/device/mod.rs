@@ -1,6 +1,8 @@
 //! `clarity device …`: a device at a terminal.
 
 mod account;
+mod accounts;
+mod background;
 mod batch;
 mod bundle;
 mod conflicts;
@@ -20,6 +22,7 @@ mod sources;
 mod storage;
 mod store;
 mod sync;
+mod watch;
 mod why;
 
 use std::path::PathBuf;
@@ -47,6 +50,10 @@ enum DeviceCommand {
     SignUp(account::SignInArguments),
     /// Sign in to an account
     Login(account::SignInArguments),
+    /// Show the accounts of this device, or choose the one in use
+    Accounts(accounts::AccountsArguments),
+    /// Show what signing out would lose; with --confirm sign out and erase the store
+    SignOut(accounts::SignOutArguments),
     /// Show the account's devices, or revoke one
     Devices(account::DevicesArguments),
     /// Import an Apple Health export, FHIR R4 or a CSV table, or take an import back
@@ -73,8 +80,12 @@ enum DeviceCommand {
     Scope(scope::ScopeArguments),
     /// Get entities or records of a time from the server now, whatever the device follows
     Fetch(fetch::FetchArguments),
-    /// Stay in sync until Ctrl-C and show what changes
-    Watch,
+    /// Stay in sync until Ctrl-C or SIGTERM and show what changes
+    Watch(watch::WatchArguments),
+    /// Follow a silent push, to try a device by hand
+    Push(background::PushArguments),
+    /// Show or choose over which networks this device synchronises by itself
+    Network(background::NetworkArguments),
     /// Show where the sync stands
     Status(queue::StatusArguments),
     /// Show what the sync counts about itself, in the text form that Prometheus reads
@@ -99,8 +110,8 @@ enum DeviceCommand {
     History(history::HistoryArguments),
     /// Bring back what lost
     Undo(history::UndoArguments),
-    /// Stop sending and reading until `resume`
-    Pause,
+    /// Stop sending and reading until `resume`, or for some time
+    Pause(queue::PauseArguments),
     /// Go on after `pause`
     Resume,
     /// Write all entities as JSON lines, or everything into a ZIP
@@ -124,6 +135,8 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Init(arguments) => store::init(&place, &arguments, output),
         DeviceCommand::SignUp(arguments) => account::sign_up(&place, &arguments, output),
         DeviceCommand::Login(arguments) => account::login(&place, &arguments, output),
+        DeviceCommand::Accounts(arguments) => accounts::accounts(&place, &arguments, output),
+        DeviceCommand::SignOut(arguments) => accounts::sign_out(&place, &arguments, output),
         DeviceCommand::Devices(arguments) => account::devices(&place, &arguments, output),
         DeviceCommand::Import(arguments) => import::run(&place, &arguments, output),
         DeviceCommand::Sources(arguments) => sources::run(&place, &arguments, output),
@@ -137,7 +150,9 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Sync(arguments) => sync::sync(&place, &arguments, output),
         DeviceCommand::Scope(arguments) => scope::scope(&place, &arguments, output),
         DeviceCommand::Fetch(arguments) => fetch::fetch(&place, &arguments, output),
-        DeviceCommand::Watch => sync::watch(&place, output),
+        DeviceCommand::Watch(arguments) => watch::watch(&place, &arguments, output),
+        DeviceCommand::Push(arguments) => background::push(&place, &arguments, output),
+        DeviceCommand::Network(arguments) => background::network(&place, &arguments, output),
         DeviceCommand::Status(arguments) => queue::status(&place, &arguments, output),
         DeviceCommand::Metrics => queue::metrics(&place, output),
         DeviceCommand::Queue(arguments) => queue::queue(&place, &arguments, output),
@@ -150,7 +165,7 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Rollback(arguments) => history::rollback(&place, &arguments, output),
         DeviceCommand::History(arguments) => history::history(&place, &arguments, output),
         DeviceCommand::Undo(arguments) => history::undo(&place, &arguments, output),
-        DeviceCommand::Pause => queue::pause(&place, output),
+        DeviceCommand::Pause(arguments) => queue::pause(&place, &arguments, output),
         DeviceCommand::Resume => queue::resume(&place, output),
         DeviceCommand::Export(arguments) => export::run(&place, &arguments, output),
         DeviceCommand::Storage(arguments) => storage::storage(&place, &arguments, output),

@@ -1,10 +1,12 @@
 //! The queue, what failed, and where the sync stands.
 
 use clap::Args;
+use clarity_client::model::LocalTime;
 use clarity_client::{Counter, Flow, QueuedChange, Status, SyncProgress};
 use serde_json::{Value, json};
 
 use crate::device::account::ago;
+use crate::device::background;
 use crate::device::follow::follow;
 use crate::device::store::Place;
 use crate::exit::{CliResult, ExitKind};
@@ -84,6 +86,8 @@ pub(crate) fn status(place: &Place, arguments: &StatusArguments, output: Output)
     object["next_operation"] = json!(client.newest_operation()?.next());
     object["server"] = json!(signed_in.map(|there| &there.server));
     object["name"] = json!(signed_in.map(|there| &there.name));
+    let (plan, plan_words) = background::plan(&client)?;
+    object["background"] = plan;
     output.show(&object, || {
         let mut lines = vec![status_lines(&status)];
         lines.push(match signed_in {
@@ -93,6 +97,7 @@ pub(crate) fn status(place: &Place, arguments: &StatusArguments, output: Output)
         if let Some(pulled) = status.last_pull {
             lines.push(format!("last in step with the server {}", ago(pulled.0)));
         }
+        lines.extend(plan_words);
         if let (Some(error), Some(at)) = (&status.last_error, status.last_error_at) {
             lines.push(format!("last trouble {}: {error}", ago(at.0)));
         }
@@ -142,15 +147,34 @@ pub(crate) fn change_cells(change: &QueuedChange) -> [String; 6] {
     ]
 }
 
+/// Arguments of `clarity device pause`.
+#[derive(Debug, Args)]
+pub(crate) struct PauseArguments {
+    /// Go on by itself after so many minutes
+    #[arg(long = "for", value_name = "MINUTES")]
+    minutes: Option<u32>,
+}
+
 /// Pauses synchronising.
-pub(crate) fn pause(place: &Place, output: Output) -> CliResult {
+pub(crate) fn pause(place: &Place, arguments: &PauseArguments, output: Output) -> CliResult {
     let client = place.open()?;
-    client.pause_sync(None)?;
+    let until = arguments.minutes.map(in_minutes);
+    client.pause_sync(until)?;
     let waiting = client.status()?.waiting;
-    output.show(&json!({ "paused": true }), || {
-        format!("Paused until `clarity device resume`; {} waiting, all kept.", grouped(waiting))
+    output.show(&json!({ "paused": true, "until": until }), || {
+        let until = match arguments.minutes {
+            Some(minutes) => format!("for {minutes} minutes, or until"),
+            None => "until".to_owned(),
+        };
+        format!("Paused {until} `clarity device resume`; {} waiting, all kept.", grouped(waiting))
     })?;
     Ok(ExitKind::Done)
+}
+
+fn in_minutes(minutes: u32) -> LocalTime {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now_ms = since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    LocalTime(now_ms.saturating_add(i64::from(minutes) * 60_000))
 }
 
 /// Goes on synchronising.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use clarity_client::{Client, ClientOptions, Schema};
+use clarity_client::{Accounts, Client, ClientOptions, Schema};
 use serde_json::json;
 
 use crate::exit::{CliError, CliResult, ExitKind};
@@ -27,6 +27,9 @@ pub(crate) struct InitArguments {
 /// Where a store is.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// The folder of all accounts of this device.
+    root: PathBuf,
+    /// The folder of the store in use.
     folder: PathBuf,
 }
 
@@ -40,7 +43,19 @@ impl Place {
                 .map(|folder| folder.join("clarity"))
         };
         let unknown = || CliError::usage("there is no home folder; say where with --store FOLDER");
-        Ok(Self { folder: named.or_else(usual).ok_or_else(unknown)? })
+        let root = named.or_else(usual).ok_or_else(unknown)?;
+        let folder = Accounts::at(&root).current()?;
+        Ok(Self { root, folder })
+    }
+
+    /// The accounts of this device.
+    pub(crate) fn accounts(&self) -> Accounts {
+        Accounts::at(&self.root)
+    }
+
+    /// Another store of this device.
+    pub(crate) fn within(&self, folder: &Path) -> Self {
+        Self { root: self.root.clone(), folder: folder.to_owned() }
     }
 
     pub(crate) fn folder(&self) -> &Path {

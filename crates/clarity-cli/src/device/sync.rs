@@ -8,7 +8,6 @@ use clarity_client::engine::{Pause, Stalled};
 use clarity_client::{Client, Status, SyncEnd, SyncProgress, SyncReport};
 use indicatif::ProgressBar;
 use serde_json::json;
-use tokio::sync::oneshot;
 
 use crate::device::account::{runtime, transport};
 use crate::device::queue::status_lines;
@@ -85,51 +84,5 @@ pub(crate) fn kind_of(stalled: &Stalled) -> ExitKind {
         Pause::StorageFull => ExitKind::DiskFull,
         Pause::Damaged => ExitKind::Store,
         _ => ExitKind::Unreachable,
-    }
-}
-
-/// Stays in sync until Ctrl-C.
-pub(crate) fn watch(place: &Place, output: Output) -> CliResult {
-    let client = place.open()?;
-    let transport = Arc::new(transport(&client)?);
-    runtime()?.block_on(async {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let run = client.run(transport, async {
-            let _ = stopped.await;
-        });
-        let show = async {
-            let shown = tokio::select! {
-                shown = show_changes(&client, output) => shown,
-                signal = tokio::signal::ctrl_c() => signal.map_err(CliError::from),
-            };
-            drop(stop);
-            shown
-        };
-        let (run, shown) = tokio::join!(run, show);
-        run?;
-        shown
-    })?;
-    Ok(ExitKind::Done)
-}
-
-/// Prints the status whenever it is another one than before.
-async fn show_changes(client: &Client, output: Output) -> CliResult<()> {
-    let mut changes = client.watch();
-    let mut last = String::new();
-    loop {
-        let status = client.status()?;
-        let words = status_lines(&status).replace('\n', "; ");
-        let mut shown = words.clone();
-        if output.is_json() {
-            // A program also hears of changes that were sent before their waiting was seen.
-            shown.push_str(&serde_json::to_string(&status.progress)?);
-        }
-        if shown != last {
-            output.show(&status, || words)?;
-            last = shown;
-        }
-        if matches!(changes.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
-            return Ok(());
-        }
     }
 }

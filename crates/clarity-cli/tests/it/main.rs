@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
+mod accounts;
 mod device;
 mod errors;
 mod import;
@@ -11,5 +12,6 @@ mod live;
 mod processes;
 mod scope;
 mod storage;
+mod service;
 mod support;
 mod tour;

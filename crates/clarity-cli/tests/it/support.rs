@@ -81,6 +81,10 @@ impl Device {
         device
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.store
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.store.join("device.db")
     }
@@ -118,8 +122,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    pub(crate) fn start_with(data: &Path, more: &[&str]) -> Self {
         let mut command = clarity(["--json", "serve", "--listen", "127.0.0.1:0", "--data"]);
-        let mut child = command.arg(data).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.arg(data).args(more).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).unwrap();

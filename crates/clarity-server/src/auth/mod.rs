@@ -105,6 +105,9 @@ pub struct AuthSettings {
     pub open_sign_up: bool,
     /// How long an access token lasts, in milliseconds.
     pub access_token_ms: u64,
+    /// How long a refresh token lasts since the last one was used, in milliseconds. After it a
+    /// person signs in again; the device loses nothing by it.
+    pub refresh_token_ms: u64,
     /// How much work a password costs.
     pub password_cost: PasswordCost,
 }
@@ -114,6 +117,7 @@ impl Default for AuthSettings {
         Self {
             open_sign_up: false,
             access_token_ms: 15 * 60 * 1_000,
+            refresh_token_ms: 180 * 24 * 60 * 60 * 1_000,
             password_cost: PasswordCost::Recommended,
         }
     }
@@ -223,6 +227,7 @@ impl<S: Storage + DirectoryStorage> Auth<S> {
             device: device.device,
             current: first.secret.hash(),
             successor: first.successor(&self.server_key()).secret.hash(),
+            used_at: signing_in.now,
             revoked: false,
         };
         directory.put_family(first.family, &record, signing_in.now)?;
@@ -233,7 +238,7 @@ impl<S: Storage + DirectoryStorage> Auth<S> {
     /// successor was used ends the session of whoever holds any token of it.
     ///
     /// # Errors
-    /// When the token is unknown or used up, or the device was revoked.
+    /// When the token is unknown, used up or too old, or the device was revoked.
     pub fn refresh(&self, request: &RefreshRequest) -> Result<Tokens, AuthError> {
         let token = RefreshToken::parse(&request.refresh_token).ok_or(AuthError::SignInAgain)?;
         let now = self.core.environment().now();
@@ -246,7 +251,8 @@ impl<S: Storage + DirectoryStorage> Auth<S> {
             if device.revoked {
                 return Ok(Err(AuthError::AccessRemoved));
             }
-            if record.revoked {
+            let age_ms = u64::try_from(now.0.saturating_sub(record.used_at.0)).unwrap_or(0);
+            if record.revoked || age_ms > self.settings.refresh_token_ms {
                 return Ok(Err(AuthError::SignInAgain));
             }
             let hash = token.secret.hash();

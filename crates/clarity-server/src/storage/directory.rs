@@ -78,6 +78,8 @@ pub struct FamilyRecord {
     pub current: TokenHash,
     /// The token that was answered for it.
     pub successor: TokenHash,
+    /// When a token of it was last used, or it began.
+    pub used_at: ServerTime,
     /// Whether a used-up token was seen again, or the device was revoked.
     pub revoked: bool,
 }

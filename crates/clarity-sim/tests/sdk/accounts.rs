@@ -1,15 +1,20 @@
 //! Accounts, devices, tokens and hints, over real sockets.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clarity_client::engine::Pause;
-use clarity_client::engine::protocol::{DeviceList, path};
-use clarity_client::{ClientError, ErrorKind, SyncEnd};
+use clarity_client::engine::protocol::{Answer, DeviceList, classify, path};
+use clarity_client::{
+    ClientError, ErrorKind, Failure, HttpTransport, Refreshed, Request, Response, SyncEnd,
+    Transport, TransportFuture,
+};
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{Device, Hub, PASSWORD, note};
+
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Shows that what one device writes before anybody signed in reaches another device of the account
 /// after both have signed in.
@@ -139,4 +144,91 @@ async fn a_store_without_an_account_waits_for_a_sign_in() {
     let report = device.sync().await;
     let SyncEnd::Stalled(stalled) = report.end else { panic!("{:?}", report.end) };
     assert_eq!((stalled.why, report.status.waiting), (Pause::AuthRequired, 1));
+}
+
+/// Shows that a device which was away for 90 days, longer than its access and its refresh token
+/// last, is told to sign in again, loses nothing, and sends everything after that, once.
+#[tokio::test]
+async fn ninety_days_away_lose_nothing() {
+    let hub = Hub::start_with(|config| config.auth.refresh_token_ms = 30 * DAY_MS.unsigned_abs());
+    let (away, other) = (hub.sign_up("anna").await, hub.sign_in("anna").await);
+    away.sync_all().await;
+    for day in 0..90 {
+        away.create(&note(&format!("{day}")), json!({"title": "kept"}));
+    }
+    hub.clock.ahead_ms.store(90 * DAY_MS, Ordering::SeqCst);
+    let report = away.sync().await;
+    let SyncEnd::Stalled(stalled) = report.end else { panic!("{:?}", report.end) };
+    assert_eq!((stalled.why, report.status.waiting), (Pause::AuthRequired, 90));
+    away.sign_in("anna").await;
+    away.sync_all().await;
+    other.sign_in("anna").await;
+    other.sync_all().await;
+    for day in 0..90 {
+        let note = other.client.get(&note(&format!("{day}"))).unwrap().unwrap();
+        assert_eq!(note.version.0, 1, "once");
+    }
+}
+
+/// Shows that a refresh token lasts as long as it is used from time to time.
+#[tokio::test]
+async fn a_refresh_token_that_is_used_lasts() {
+    let hub = Hub::start_with(|config| config.auth.refresh_token_ms = 30 * DAY_MS.unsigned_abs());
+    let device = hub.sign_up("anna").await;
+    for month in 1..5 {
+        hub.clock.ahead_ms.store(month * 25 * DAY_MS, Ordering::SeqCst);
+        device.sync_all().await;
+    }
+}
+
+/// Shows that a sign-in page of a public network which goes away heals by itself: nobody asks, and
+/// what waited is sent.
+#[tokio::test]
+async fn a_captive_portal_heals_by_itself() {
+    let hub = Hub::start();
+    let device = hub.sign_up("anna").await;
+    let portal = Arc::new(Portal { inner: Arc::clone(&device.transport), open: false.into() });
+    device.create(&note("n"), json!({}));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let run = device.client.run(Arc::clone(&portal), async { drop(stopped.await) });
+    let pass = async {
+        let why = |client: &clarity_client::Client| client.status().unwrap().stalled;
+        device.watch(|client| why(client).is_some_and(|s| s.why == Pause::CaptivePortal)).await;
+        portal.open.store(true, Ordering::SeqCst);
+        device.watch(|client| client.status().unwrap().waiting == 0).await;
+        assert_eq!(why(&device.client), None);
+        drop(stop);
+    };
+    let (ran, ()) = tokio::join!(run, pass);
+    ran.unwrap();
+}
+
+/// A network whose sign-in page answers everything until somebody signs in.
+struct Portal {
+    inner: Arc<HttpTransport>,
+    open: AtomicBool,
+}
+
+impl Transport for Portal {
+    fn send(
+        &self,
+        request: Request,
+        token: Option<String>,
+    ) -> TransportFuture<'_, Result<Response, Failure>> {
+        if self.open.load(Ordering::SeqCst) {
+            return self.inner.send(request, token);
+        }
+        let page = Answer {
+            status: 200,
+            protocol: None,
+            content_type: Some("text/html"),
+            retry_after_ms: None,
+            body: b"<html>Please sign in</html>",
+        };
+        Box::pin(std::future::ready(Err(classify(page).unwrap_err())))
+    }
+
+    fn refresh(&self, token: Option<String>) -> TransportFuture<'_, Refreshed> {
+        self.inner.refresh(token)
+    }
 }

@@ -133,7 +133,7 @@ impl Directory for SqliteDirectory<'_> {
 
     fn family(&self, family: PublicId) -> Result<Option<FamilyRecord>, StorageError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT device, current_hash, successor_hash, revoked
+            "SELECT device, current_hash, successor_hash, used_at, revoked
              FROM token_family WHERE family = ?1",
         )?;
         let found = select.query_row([family], |row| {
@@ -141,7 +141,8 @@ impl Directory for SqliteDirectory<'_> {
                 device: DeviceId(row.get(0)?),
                 current: row.get(1)?,
                 successor: row.get(2)?,
-                revoked: row.get(3)?,
+                used_at: ServerTime(row.get(3)?),
+                revoked: row.get(4)?,
             })
         });
         Ok(found.optional()?)
