@@ -28,11 +28,11 @@ mod error;
 mod transport;
 
 #[cfg(not(target_arch = "wasm32"))]
-mod archive;
-#[cfg(not(target_arch = "wasm32"))]
 mod account;
 #[cfg(not(target_arch = "wasm32"))]
 mod accounts;
+#[cfg(not(target_arch = "wasm32"))]
+mod archive;
 #[cfg(not(target_arch = "wasm32"))]
 mod background;
 #[cfg(not(target_arch = "wasm32"))]
@@ -86,9 +86,9 @@ mod scheduler;
 #[cfg(not(target_arch = "wasm32"))]
 mod scope;
 #[cfg(not(target_arch = "wasm32"))]
-mod sources;
-#[cfg(not(target_arch = "wasm32"))]
 mod sign_out;
+#[cfg(not(target_arch = "wasm32"))]
+mod sources;
 #[cfg(not(target_arch = "wasm32"))]
 mod storage;
 #[cfg(not(target_arch = "wasm32"))]
@@ -103,9 +103,9 @@ pub use error::{ClientError, ErrorKind};
 pub use transport::{Refreshed, Traffic, Transport, TransportFuture};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use archive::ExportArchive;
-#[cfg(not(target_arch = "wasm32"))]
 pub use accounts::{AccountStore, Accounts, KnownAccount};
+#[cfg(not(target_arch = "wasm32"))]
+pub use archive::ExportArchive;
 #[cfg(not(target_arch = "wasm32"))]
 pub use background::{
     BACKGROUND_TIME, BackgroundEnd, BackgroundFailure, BackgroundReport, BackgroundSource,
@@ -152,9 +152,9 @@ pub use scheduler::{
     BackgroundPlan, BackgroundRequest, BackgroundScheduler, DesktopScheduler, LastRun, Promise,
 };
 #[cfg(not(target_arch = "wasm32"))]
-pub use sources::{PullBudget, PullReport};
-#[cfg(not(target_arch = "wasm32"))]
 pub use sign_out::{Revocation, SignedOut, WouldBeLost};
+#[cfg(not(target_arch = "wasm32"))]
+pub use sources::{PullBudget, PullReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use watch::Live;
 
