@@ -256,14 +256,10 @@ impl Engine {
             Event::Stopped => drive::stopped(context, schedule)?,
             Event::NetworkChanged { online } => network::changed(context, schedule, online),
             Event::NetworkMetered { metered } => {
-                schedule.network.metered = metered;
-                network::settle(schedule, now);
-                context.noted.status = true;
+                network::choose(context, schedule, |network| network.metered = metered);
             }
             Event::NetworkPolicy(policy) => {
-                schedule.network.policy = policy;
-                network::settle(schedule, now);
-                context.noted.status = true;
+                network::choose(context, schedule, |network| network.policy = policy);
             }
             Event::BudgetGiven => {
                 schedule.uploads_first = true;

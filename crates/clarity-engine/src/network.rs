@@ -111,6 +111,17 @@ pub(crate) fn changed(context: &mut Context<'_, '_>, schedule: &mut Schedule, on
     schedule.pause(Pause::Offline, now, message);
 }
 
+/// What a person or the platform says of the network's cost.
+pub(crate) fn choose(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    say: impl FnOnce(&mut Network),
+) {
+    say(&mut schedule.network);
+    settle(schedule, context.now);
+    context.noted.status = true;
+}
+
 /// The network is there: worth an attempt.
 fn came_up(schedule: &mut Schedule, now: LocalTime) {
     schedule.network.acted_at = Some(now);

@@ -41,7 +41,8 @@ impl Watch {
 }
 
 /// Shows that while a device watches, `add` in another process succeeds at once and is sent by the
-/// watching one, that a push by hand joins it, and that SIGTERM ends it with code 0 and a last line.
+/// watching one, that a push by hand joins it, and that SIGTERM ends it with code 0 and a last
+/// line.
 #[test]
 #[cfg(unix)]
 fn what_is_added_while_watching_is_sent_by_it() {
