@@ -11,7 +11,7 @@ mod json;
 mod live;
 mod processes;
 mod scope;
-mod storage;
 mod service;
+mod storage;
 mod support;
 mod tour;
