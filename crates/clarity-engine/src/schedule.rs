@@ -326,12 +326,15 @@ impl Schedule {
         self.successes += 1;
         self.refusals = 0;
         self.last_success = Some(now);
+        // What somebody must mend stays the reason, whatever the other direction can do.
+        let lasting = [Pause::Config, Pause::UpgradeRequired];
+        let lasting = lasting.into_iter().find(|pause| self.pauses.contains_key(pause));
         self.pauses.retain(|pause, _| pause.outlasts_success() && *pause != Pause::AuthRequired);
         if self.failing_since.is_some() && self.failing.is_some_and(|failing| failing != direction)
         {
             self.other_works = true;
             let message = self.last_error.clone().unwrap_or_default();
-            self.pause(Pause::Backoff, now, &message);
+            self.pause(lasting.unwrap_or(Pause::Backoff), now, &message);
         } else {
             self.flow_again();
         }
