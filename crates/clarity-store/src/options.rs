@@ -58,6 +58,7 @@ impl OpenOptions {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl OpenOptions {
     /// Whether the store is a file of its own on the platform's file system.
     pub(crate) fn is_file(&self) -> bool {

@@ -4,6 +4,7 @@ mod determinism;
 mod disks;
 mod equality;
 mod faults;
+mod migrations;
 mod power_loss;
 
 use std::sync::atomic::{AtomicU64, Ordering};
