@@ -143,7 +143,7 @@ fn rows(vfs: &MemoryVfs, schema: &Arc<Schema>) -> DiskImage {
     let mut transaction = store.begin().unwrap();
     for number in 0..ROWS {
         for entity_type in ["Sample", "Thing"] {
-            let key = EntityKey::new(entity_type, &format!("row-{number}")).unwrap();
+            let key = EntityKey::new(entity_type, format!("row-{number}")).unwrap();
             let fields = json!({
                 "metric": "steps", "source": "watch", "start_ms": number, "value": number,
                 "place": if number % 3 == 0 { json!(number) } else { json!("somewhere") },
