@@ -1,4 +1,4 @@
-//! The numbers of [`Metrics`](crate::Metrics) as instruments of OpenTelemetry, with the feature of
+//! The numbers of [`Metrics`] as instruments of OpenTelemetry, with the feature of
 //! that name.
 //!
 //! Only the API of OpenTelemetry is used: which SDK collects, when, and where to, is the
