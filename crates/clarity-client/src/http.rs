@@ -11,7 +11,12 @@ use clarity_engine::protocol::{
     classify, decode, path, retry_after_ms,
 };
 use clarity_engine::{Request, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE as TYPE, RETRY_AFTER};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE as TYPE, DATE, HeaderMap, HeaderName,
+    RETRY_AFTER,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -39,6 +44,7 @@ const EVENT_BYTES_MAX: usize = 64 * 1024;
 pub struct HttpTransport {
     http: reqwest::Client,
     address: String,
+    answer_timeout: Duration,
     counted: Arc<Counted>,
 }
 
@@ -71,7 +77,14 @@ impl HttpTransport {
             .build()
             .map_err(|_| ClientError::Address(address.to_owned()))?;
         let address = address.trim_end_matches('/').to_owned();
-        Ok(Self { http, address, counted: Arc::default() })
+        Ok(Self { http, address, answer_timeout: ANSWER_TIMEOUT, counted: Arc::default() })
+    }
+
+    /// Waits this long for a whole answer, instead of 60 s. An answer that takes longer is none,
+    /// and what was sent is sent again.
+    #[must_use]
+    pub fn with_answer_timeout(self, answer_timeout: Duration) -> Self {
+        Self { answer_timeout, ..self }
     }
 
     /// The server's address.
@@ -185,7 +198,7 @@ impl HttpTransport {
         access_token: Option<&str>,
     ) -> Result<Vec<u8>, Refusal> {
         let request = request.header(PROTOCOL_HEADER, PROTOCOL_VERSION.to_string());
-        let request = request.header(ACCEPT, CONTENT_TYPE).timeout(ANSWER_TIMEOUT);
+        let request = request.header(ACCEPT, CONTENT_TYPE).timeout(self.answer_timeout);
         let request = match access_token {
             Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
             None => request,
@@ -241,6 +254,20 @@ pub(crate) fn no_answer(error: &reqwest::Error) -> Failure {
     Failure::new(FailureClass::Unreachable, words)
 }
 
+/// How long an answer asks to wait, in milliseconds: a number of seconds, or a date. A date is
+/// compared with the one that the answer itself bears, so that no clock of this device is asked.
+pub(crate) fn asked_to_wait_ms(headers: &HeaderMap) -> Option<u64> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let asked = text(RETRY_AFTER)?;
+    retry_after_ms(asked).or_else(|| {
+        let until = rfc2822::parse(asked).ok()?;
+        let now = text(DATE).and_then(|date| rfc2822::parse(date).ok());
+        let now = now.map_or_else(Timestamp::now, |date| date.timestamp());
+        let seconds = until.timestamp().as_second().saturating_sub(now.as_second()).max(0);
+        retry_after_ms(&seconds.to_string())
+    })
+}
+
 /// Reads the body of an answer up to a limit, and tells of the bytes as they come.
 pub(crate) async fn read_body(
     answer: &mut reqwest::Response,
@@ -271,7 +298,7 @@ async fn take_in(mut answer: reqwest::Response, counted: &Counted) -> Result<Vec
         answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     let (ours, kind) = (header(PROTOCOL_HEADER), header(TYPE.as_str()));
-    let wait = header(RETRY_AFTER.as_str()).as_deref().and_then(retry_after_ms);
+    let wait = asked_to_wait_ms(answer.headers());
     let count = |bytes| {
         counted.received.fetch_add(bytes, Ordering::Relaxed);
     };

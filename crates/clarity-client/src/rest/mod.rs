@@ -86,11 +86,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clarity_engine::protocol::model::{ServerTime, limits};
 use clarity_engine::protocol::{Failure, FailureClass, PullRequest, PullResponse, Tokens};
 use clarity_engine::{Request, Response};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use serde::Deserialize;
 
 use crate::error::ClientError;
-use crate::http::{CONNECT_TIMEOUT, no_answer, read_body};
+use crate::http::{CONNECT_TIMEOUT, asked_to_wait_ms, no_answer, read_body};
 use crate::transport::{Refreshed, Transport, TransportFuture};
 
 pub use backend::{Endpoint, Feed, RestBackend, UpdateWith, Versions};
@@ -170,7 +170,7 @@ impl Inner {
             value.to_str().ok().map(str::to_owned)
         };
         let kind = header(CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
-        let wait = header(RETRY_AFTER.as_str());
+        let wait = asked_to_wait_ms(answer.headers());
         let heard = Heard {
             status: answer.status().as_u16(),
             is_marked: self.backend.mark.as_ref().is_none_or(|mark| header(mark).is_some()),
@@ -178,7 +178,7 @@ impl Inner {
             is_problem: kind.contains("problem"),
             etag: header(ETAG.as_str()),
             location: header(LOCATION.as_str()),
-            retry_after_ms: wait.and_then(|v| clarity_engine::protocol::retry_after_ms(&v)),
+            retry_after_ms: wait,
             body: Vec::new(),
         };
         let body = read_body(&mut answer, limits::RESPONSE_BYTES_MAX, |_| {}).await?;

@@ -1,8 +1,9 @@
 //! The SDK against the real server, over real sockets on this machine.
 
 mod accounts;
+mod answers;
 mod damage;
-mod hostile;
+mod impostor;
 mod inbox;
 mod offline;
 mod rest;
