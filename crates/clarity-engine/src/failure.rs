@@ -26,6 +26,8 @@ pub enum FailureReason {
     ServerFailure,
     /// Another change of the same atomic batch could not be made.
     BatchBlocked,
+    /// The app has changed since, and no longer takes a value of the change.
+    SchemaMigration,
     /// It may have arrived long ago: the server has forgotten its number.
     MayHaveArrived,
     /// A reason that this version does not know; the message says more.
@@ -34,7 +36,7 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TooLarge,
         Self::Invalid,
         Self::NotAllowed,
@@ -42,6 +44,7 @@ impl FailureReason {
         Self::Refused,
         Self::ServerFailure,
         Self::BatchBlocked,
+        Self::SchemaMigration,
         Self::MayHaveArrived,
         Self::Unknown,
     ];
@@ -57,6 +60,7 @@ impl FailureReason {
             Self::Refused => RejectReason::Refused.as_str(),
             Self::ServerFailure => RejectReason::ServerFailure.as_str(),
             Self::BatchBlocked => "batch_blocked",
+            Self::SchemaMigration => RejectReason::SchemaMigration.as_str(),
             Self::MayHaveArrived => "may_have_arrived",
             Self::Unknown => RejectReason::Unknown.as_str(),
         }
@@ -80,6 +84,7 @@ impl FailureReason {
             Self::Refused => "do what the message says, then retry",
             Self::ServerFailure => "nothing: it is tried again by itself; or edit the entity later",
             Self::BatchBlocked => "settle the change of the batch that failed, then retry",
+            Self::SchemaMigration => "choose another value and retry, or discard it",
             Self::MayHaveArrived => "compare the entity; discard if the change is there, or retry",
             Self::Unknown => "read the message; retry or discard",
         }

@@ -12,6 +12,8 @@ mod fold;
 mod ids;
 pub mod limits;
 mod merge;
+mod migration;
+mod migration_check;
 mod outcome;
 mod schema;
 mod text;
@@ -26,6 +28,7 @@ pub use ids::{
     Version,
 };
 pub use merge::{Effect, Merged, merge_field};
+pub use migration::{MappedValue, Migration, MigrationStep, Unmapped, schemas_agree};
 pub use outcome::{Outcome, RejectReason, Rejection};
 pub use schema::{
     Column, EditAgainstDelete, FieldSchema, MergeRule, Policy, Priority, RESERVED_COLUMNS,

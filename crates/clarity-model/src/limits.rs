@@ -42,3 +42,9 @@ pub const COVERED_OPERATIONS_MAX: usize = 1_000;
 pub const ATOMIC_BATCH_OPERATIONS_MAX: usize = PUSH_OPERATIONS_MAX;
 /// Most rows that an incremental pull collects before it shows them together.
 pub const ATOMIC_PULL_ROWS_MAX: u64 = 10_000;
+/// Largest schema file.
+pub const SCHEMA_BYTES_MAX: usize = 1024 * 1024;
+/// Most steps in all migrations of a schema together.
+pub const MIGRATION_STEPS_MAX: usize = 1_000;
+/// Most values that one step maps.
+pub const MAPPED_VALUES_MAX: usize = 1_000;

@@ -86,6 +86,8 @@ pub enum RejectReason {
     Refused,
     /// The server failed on it repeatedly while it accepted others.
     ServerFailure,
+    /// The app has changed since, and no longer takes a value of the change.
+    SchemaMigration,
     /// A reason that this version does not know.
     #[serde(other)]
     Unknown,
@@ -102,6 +104,7 @@ impl RejectReason {
             Self::NotFound => "not_found",
             Self::Refused => "refused",
             Self::ServerFailure => "server_failure",
+            Self::SchemaMigration => "schema_migration",
             Self::Unknown => "unknown",
         }
     }

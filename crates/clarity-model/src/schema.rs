@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::Fields;
 use crate::ids::EntityType;
+use crate::limits::SCHEMA_BYTES_MAX;
+use crate::migration::Migration;
+use crate::migration_check::check_migrations;
 
 /// Who wins when both sides changed a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -223,6 +226,9 @@ pub struct Schema {
     pub version: u32,
     /// The declared types.
     pub types: BTreeMap<EntityType, TypeSchema>,
+    /// What changed between its versions, for what was made with an older one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<Migration>,
 }
 
 /// Why a text is not a schema.
@@ -244,6 +250,20 @@ pub enum SchemaError {
     Type {
         /// The type.
         entity_type: EntityType,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// Larger than a schema may be.
+    #[error("the schema file has {bytes} bytes; the limit is {SCHEMA_BYTES_MAX}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// What leads from one version to another makes no sense.
+    #[error("in the schema, the migration to version {to}: {problem}")]
+    Migration {
+        /// The version that it leads to.
+        to: u32,
         /// What is wrong and what to do.
         problem: String,
     },
@@ -277,6 +297,9 @@ impl Schema {
         struct OnlyFormat {
             format: u32,
         }
+        if text.len() > SCHEMA_BYTES_MAX {
+            return Err(SchemaError::TooLarge { bytes: text.len() });
+        }
         let form = |error: serde_json::Error| SchemaError::Form(error.to_string());
         // First and alone: a later format may have keys that this program would call mistakes.
         let OnlyFormat { format } = serde_json::from_str(text).map_err(form)?;
@@ -295,6 +318,7 @@ impl Schema {
                 ));
             }
         }
+        check_migrations(&schema)?;
         Ok(schema)
     }
 

@@ -66,7 +66,8 @@ struct ReceiptLine<'a> {
 pub fn dump_database(database: &Path, directory: &Path) -> Result<(), DumpError> {
     let storage = SqliteStorage::open_reader(database)?;
     let accounts = storage.accounts()?;
-    let schema = Schema { format: 1, name: String::new(), version: 0, types: Default::default() };
+    let (types, migrations) = Default::default();
+    let schema = Schema { format: 1, name: String::new(), version: 0, types, migrations };
     let core = Core::new(storage, Arc::new(schema), Arc::new(SystemEnvironment));
     std::fs::create_dir_all(directory)?;
     let mut entities = BufWriter::new(File::create(directory.join(ENTITIES_FILE))?);

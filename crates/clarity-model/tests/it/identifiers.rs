@@ -168,6 +168,7 @@ fn words_are_wire_words() {
         RejectReason::NotFound,
         RejectReason::Refused,
         RejectReason::ServerFailure,
+        RejectReason::SchemaMigration,
         RejectReason::Unknown,
     ] {
         assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());

@@ -5,6 +5,8 @@ mod fold_table;
 mod identifiers;
 mod merge_laws;
 mod merge_table;
+mod migration_laws;
+mod migration_table;
 mod schema_file;
 mod secrecy;
 mod strategies;
