@@ -7,9 +7,10 @@
 //! and never while something of it waits here.
 //!
 //! What is here and not followed, because it was written here or fetched by name, is as it was last
-//! heard of and goes when the server's next day begins.
+//! heard of and goes when the server's next day begins; what was given the priority `critical`
+//! stays.
 
-use clarity_model::{EntityId, EntityType, Priority, ServerTime};
+use clarity_model::{EntityId, EntityKey, EntityType, Priority, ServerTime};
 use clarity_protocol::{Cursor, Hint, HintEntity, HintKind, Row, Scope};
 use clarity_store::{ListOptions, RowState, StoreError, StoreTransaction};
 use serde::{Deserialize, Serialize};
@@ -235,7 +236,10 @@ pub(crate) fn pulled(
 }
 
 fn begin_sweep(context: &mut Context<'_, '_>, at: ServerTime) -> Result<(), StoreError> {
-    let types = context.tx.entity_types()?;
+    let mut types = context.tx.entity_types()?;
+    types.extend(context.tx.evicted_types()?);
+    types.sort();
+    types.dedup();
     context.tx.put_state(SWEEP, &Sweep { types, after: None, at })
 }
 
@@ -247,24 +251,29 @@ pub(crate) fn sweep(context: &mut Context<'_, '_>) -> Result<bool, StoreError> {
         context.tx.remove_state(SWEEP)?;
         return Ok(false);
     };
+    let before = sweep.after.take();
     let options =
-        ListOptions { after: sweep.after.take(), limit: SWEEP_ROWS_MAX, include_deleted: true };
+        ListOptions { after: before.clone(), limit: SWEEP_ROWS_MAX, include_deleted: true };
     let rows = context.tx.list_entities(&entity_type, &options)?;
     let schema = context.tx.schema().type_schema(&entity_type).clone();
     let mut gone = 0;
     for (key, row) in &rows {
         let waits = !matches!(row.state, RowState::Clean | RowState::Deleted);
-        if waits || scope.holds(entity_type.as_str(), schema.time_ms(&row.fields), sweep.at) {
+        let holds = scope.holds(entity_type.as_str(), schema.time_ms(&row.fields), sweep.at);
+        if waits || holds || is_critical(context.tx, key)? {
             continue;
         }
         context.tx.remove_entity(key)?;
         context.noted.entity(key);
         gone += 1;
     }
-    if rows.len() < SWEEP_ROWS_MAX {
-        sweep.types.pop();
-    } else {
+    if rows.len() == SWEEP_ROWS_MAX {
         sweep.after = rows.last().map(|(key, _)| key.id.clone());
+    } else if forget_evicted(context, &scope, &entity_type, sweep.at)? {
+        // From the end of the rows, so that only markers are left to look at.
+        sweep.after = rows.last().map(|(key, _)| key.id.clone()).or(before);
+    } else {
+        sweep.types.pop();
     }
     context.tx.put_state(SWEEP, &sweep)?;
     context.noted.status = true;
@@ -272,11 +281,37 @@ pub(crate) fn sweep(context: &mut Context<'_, '_>) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// A record has left the window by a change: it goes, unless something of it waits here.
+/// What the scope leaves out is not wanted back, so that it was given up for space is forgotten.
+/// Says whether there may be more of it.
+fn forget_evicted(
+    context: &mut Context<'_, '_>,
+    scope: &Scope,
+    entity_type: &EntityType,
+    at: ServerTime,
+) -> Result<bool, StoreError> {
+    let before_ms = match scope.follows(entity_type.as_str()) {
+        false => None,
+        true => match scope.window_from_ms(entity_type.as_str(), at) {
+            Some(from_ms) => Some(from_ms),
+            None => return Ok(false),
+        },
+    };
+    let forgotten = context.tx.forget_evicted(entity_type, before_ms, SWEEP_ROWS_MAX)?;
+    Ok(forgotten == SWEEP_ROWS_MAX)
+}
+
+/// Whether an entity was given the priority that is never let go.
+fn is_critical(tx: &StoreTransaction<'_>, key: &EntityKey) -> Result<bool, StoreError> {
+    Ok(tx.kept(key)? == Some(Priority::Critical))
+}
+
+/// A record has left the window by a change: it goes, unless something of it waits here, and with
+/// it what is known of its having been given up.
 pub(crate) fn leave(context: &mut Context<'_, '_>, row: &Row) -> Result<(), StoreError> {
+    context.tx.remove_evicted_entity(&row.key)?;
     let local = context.tx.entity(&row.key)?;
     let is_clean = local.is_some_and(|local| local.state == RowState::Clean);
-    if is_clean {
+    if is_clean && !is_critical(context.tx, &row.key)? {
         context.tx.remove_entity(&row.key)?;
         context.noted.entity(&row.key);
         context.tx.add_metric("rows_left_scope", 1)?;

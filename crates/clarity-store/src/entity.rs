@@ -97,6 +97,7 @@ impl StoreTransaction<'_> {
     /// # Errors
     /// When it cannot be written.
     pub fn put_entity(&mut self, key: &EntityKey, entity: &StoredEntity) -> Result<(), StoreError> {
+        self.leave_evicted_day(key, Some(entity))?;
         self.mark_row_dirty(key)?;
         self.mark_fields_dirty(key, entity);
         let layout = self.shared.layouts.of(&key.entity_type);
@@ -130,6 +131,7 @@ impl StoreTransaction<'_> {
     /// # Errors
     /// When it cannot be written.
     pub fn remove_entity(&mut self, key: &EntityKey) -> Result<bool, StoreError> {
+        self.leave_evicted_day(key, None)?;
         self.mark_row_dirty(key)?;
         let layout = self.shared.layouts.of(&key.entity_type);
         let mut statement = self.prepared(&layout.delete)?;

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::digest;
+use crate::entity::StoredEntity;
 use crate::error::StoreError;
 use crate::month::Month;
 use crate::rollup::{DayRollup, MILLISECONDS_IN_DAY};
@@ -80,6 +81,7 @@ pub struct EvictedMonth {
 }
 
 /// What a row adds to the daily roll-ups.
+#[derive(PartialEq)]
 pub(crate) struct Contribution {
     pub(crate) kind: String,
     pub(crate) time_ms: i64,
@@ -211,6 +213,46 @@ impl StoreTransaction<'_> {
         })
     }
 
+    /// The types of which something was given up, in order.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn evicted_types(&self) -> Result<Vec<EntityType>, StoreError> {
+        let sql = "SELECT type FROM evicted_entity UNION SELECT type FROM evicted_month ORDER BY 1";
+        self.read_all(sql, [], |row| read_type(row.get_ref(0)?, "evicted_entity"))
+    }
+
+    /// Forgets that things of a type were given up, at most so many months and single entities:
+    /// all of them, or those whose own times all lie before one, in milliseconds since 1970 UTC.
+    /// Says how many; fewer than `limit` when none is left.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn forget_evicted(
+        &mut self,
+        entity_type: &EntityType,
+        before_ms: Option<i64>,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        let months = self.evicted_months(Some(entity_type))?.into_iter();
+        let outside = months.filter(|one| before_ms.is_none_or(|before| one.to_ms <= before));
+        let mut forgotten = 0;
+        for marker in outside.take(limit) {
+            self.forget_evicted_month(entity_type, marker.month)?;
+            forgotten += 1;
+        }
+        let single = self.read_all(
+            "SELECT type, id FROM evicted_entity
+             WHERE type = ?1 AND (?2 IS NULL OR time_ms < ?2) ORDER BY id LIMIT ?3",
+            params![entity_type.as_str(), before_ms, row_limit(limit - forgotten)],
+            |row| read_key(row, 0, "evicted_entity"),
+        )?;
+        for key in &single {
+            self.remove_evicted_entity(key)?;
+        }
+        Ok(forgotten + single.len())
+    }
+
     /// The months of which samples were given up, in order; all types when none is named.
     ///
     /// # Errors
@@ -294,6 +336,34 @@ impl StoreTransaction<'_> {
             self.add_to_evicted_day(&key.entity_type, month, &adds)?;
             self.dirty.mark(&key.entity_type, &adds.kind, adds.time_ms);
         }
+        Ok(())
+    }
+
+    /// A row is about to change or to go. If it was one of those that were given up, and the
+    /// largest or the smallest of its day, nobody knows which of the others is that now.
+    pub(crate) fn leave_evicted_day(
+        &mut self,
+        key: &EntityKey,
+        becomes: Option<&StoredEntity>,
+    ) -> Result<(), StoreError> {
+        let Some(month) = self.evicted_month_of(key)? else { return Ok(()) };
+        let visible = |row: &&StoredEntity| row.state.is_visible();
+        let contribution = |row: &StoredEntity| self.contribution(&key.entity_type, &row.fields);
+        let row = self.entity(key)?;
+        let adds = row.as_ref().filter(visible).and_then(contribution);
+        let Some(adds) = adds else { return Ok(()) };
+        let stays = becomes.filter(visible).and_then(contribution);
+        if stays.is_some_and(|stays| stays == adds) {
+            return Ok(());
+        }
+        let day = adds.time_ms.div_euclid(MILLISECONDS_IN_DAY);
+        self.execute(
+            "UPDATE evicted_month SET stale = 1 WHERE type = ?1 AND month = ?5 AND EXISTS
+                 (SELECT 1 FROM evicted_rollup AS day WHERE day.type = ?1 AND day.kind = ?2
+                      AND day.day = ?3 AND day.source = ?4 AND day.month = ?5
+                      AND (day.min = ?6 OR day.max = ?6))",
+            params![key.entity_type.as_str(), adds.kind, day, adds.source, month.0, adds.value],
+        )?;
         Ok(())
     }
 

@@ -30,10 +30,13 @@ pub(crate) fn arrives(
     arrival: Arrival,
     resync: bool,
 ) -> Result<bool, StoreError> {
-    if let Some(month) = context.tx.evicted_month_of(&row.key)? {
-        return sample_arrives(context, row, month, arrival);
-    }
-    let Some(marker) = context.tx.evicted_entity(&row.key)? else { return Ok(true) };
+    // A sample with a priority of its own was given up alone, whatever became of its month.
+    let Some(marker) = context.tx.evicted_entity(&row.key)? else {
+        return match context.tx.evicted_month_of(&row.key)? {
+            Some(month) => sample_arrives(context, row, month, arrival),
+            None => Ok(true),
+        };
+    };
     let wanted = arrival == Arrival::Fetched || is_wanted(context.tx, &row.key)?;
     let Some(fields) = row.fields.as_ref().filter(|_| !wanted) else {
         if row.fields.is_none() && !row.deleted {

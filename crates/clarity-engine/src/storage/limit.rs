@@ -25,10 +25,12 @@ pub(crate) fn is_full(tx: &StoreTransaction<'_>) -> Result<bool, StoreError> {
 /// Whether a write would make the store larger for long. What takes something back or settles it
 /// goes on.
 pub(crate) fn refuses(write: &Write) -> bool {
-    matches!(
-        write,
-        Write::Create { .. } | Write::Update { .. } | Write::Batch { .. } | Write::Import { .. }
-    )
+    match write {
+        Write::Create { .. } | Write::Update { .. } | Write::Import { .. } => true,
+        Write::MergeExport { .. } => true,
+        Write::Batch { writes, .. } => writes.iter().any(refuses),
+        _ => false,
+    }
 }
 
 /// Somebody looked how much of the disk is free.
@@ -43,7 +45,7 @@ pub(crate) fn disk(
     let full = pause.is_some() || is_full(context.tx)?;
     let margin = |bytes: u64| if full { bytes / MARGIN } else { 0 };
     let free_min = settings.free_disk_min_bytes;
-    let no_disk = free_bytes.is_some_and(|free| free < free_min + margin(free_min));
+    let no_disk = free_bytes.is_some_and(|free| free < free_min.saturating_add(margin(free_min)));
     let too_large = match settings.store_bytes_max {
         Some(most) => context.tx.live_bytes()? > most - margin(most),
         None => false,

@@ -16,6 +16,7 @@ mod fetching;
 mod freezing;
 mod given_ids;
 mod given_ids_laws;
+mod given_up;
 mod identity;
 mod inbox;
 mod lanes;

@@ -14,23 +14,30 @@ use serde_json::{Value, json};
 use crate::support::{Bench, HOUR_MS, START, key, note, update, wire};
 
 /// The first millisecond of March 2024.
-const MARCH: i64 = 1_709_251_200_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+pub(crate) const MARCH: i64 = 1_709_251_200_000;
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Settings by which whatever may go goes.
-fn nothing() -> StorageSettings {
+pub(crate) fn nothing() -> StorageSettings {
     StorageSettings { budget_bytes: 0, ..StorageSettings::default() }
 }
 
-fn set(bench: &mut Bench, settings: StorageSettings) {
+pub(crate) fn set(bench: &mut Bench, settings: StorageSettings) {
     let engine = bench.engine();
     let mut tx = bench.store().begin().unwrap();
     engine.set_storage(&mut tx, &settings).unwrap();
     tx.commit().unwrap();
 }
 
+pub(crate) fn keep(bench: &mut Bench, key: &EntityKey, priority: Option<Priority>) {
+    let engine = bench.engine();
+    let mut tx = bench.store().begin().unwrap();
+    engine.keep(&mut tx, key, priority).unwrap();
+    tx.commit().unwrap();
+}
+
 /// Lets the engine make room until it has nothing more to do.
-fn make_room(bench: &mut Bench) {
+pub(crate) fn make_room(bench: &mut Bench) {
     bench.event(Event::Timer);
     while bench.more {
         bench.event(Event::Timer);
@@ -42,7 +49,7 @@ fn sample_key(number: u64, time_ms: i64) -> EntityKey {
     key("HealthMetric", &id)
 }
 
-fn sample(number: u64, time_ms: i64, value: u64) -> (EntityKey, Value) {
+pub(crate) fn sample(number: u64, time_ms: i64, value: u64) -> (EntityKey, Value) {
     let fields = json!({"metric": "steps", "start_ms": time_ms, "value": value, "source": "watch"});
     (sample_key(number, time_ms), fields)
 }
@@ -61,11 +68,11 @@ fn put(bench: &mut Bench, key: &EntityKey, fields: Value, updated_at: i64) {
     tx.commit().unwrap();
 }
 
-fn is_here(bench: &mut Bench, key: &EntityKey) -> bool {
+pub(crate) fn is_here(bench: &mut Bench, key: &EntityKey) -> bool {
     bench.store().begin().unwrap().entity(key).unwrap().is_some()
 }
 
-fn is_known(bench: &mut Bench, key: &EntityKey) -> bool {
+pub(crate) fn is_known(bench: &mut Bench, key: &EntityKey) -> bool {
     let engine = bench.engine();
     let tx = bench.store().begin().unwrap();
     engine.absence(&tx, key).unwrap().is_some()
@@ -348,7 +355,7 @@ fn writes_meet_what_was_given_up() {
 }
 
 /// A store that has given up some samples of March.
-fn without_samples(samples: &[(EntityKey, Value)]) -> Bench {
+pub(crate) fn without_samples(samples: &[(EntityKey, Value)]) -> Bench {
     let mut bench = Bench::new();
     let rows: Vec<Row> =
         samples.iter().map(|(key, fields)| wire::row(key, 1, fields.clone())).collect();
@@ -413,7 +420,7 @@ fn an_import_of_a_single_entity_waits_for_it() {
     assert!(tx.key_wanted(&day).unwrap().is_some());
 }
 
-fn steps(bench: &mut Bench) -> Vec<(u64, f64)> {
+pub(crate) fn steps(bench: &mut Bench) -> Vec<(u64, f64)> {
     let of_type = sample_key(1, MARCH).entity_type;
     let mut tx = bench.store().begin().unwrap();
     let days = tx.rollups(&of_type, "steps", None, 0..99_999).unwrap();
@@ -532,11 +539,6 @@ fn priorities_of_single_entities() {
     let rows = [wire::row(&one, 1, json!({"a": 1})), wire::row(&two, 1, json!({"a": 1}))];
     bench.answer_pull(&rows);
     let engine = bench.engine();
-    let keep = |bench: &mut Bench, key: &EntityKey, priority| {
-        let mut tx = bench.store().begin().unwrap();
-        engine.keep(&mut tx, key, priority).unwrap();
-        tx.commit().unwrap();
-    };
     keep(&mut bench, &one, Some(Priority::Critical));
     set(&mut bench, nothing());
     make_room(&mut bench);

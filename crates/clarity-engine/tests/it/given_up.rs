@@ -1,0 +1,157 @@
+//! What was given up for space meets what else happens to it: a narrower scope, other ids, its own
+//! priority, a single fetch.
+
+use clarity_engine::protocol::Scope;
+use clarity_engine::protocol::model::{EntityKey, EntityType, Priority, ServerTime};
+use clarity_engine::store::Month;
+use clarity_engine::{Event, StorageSettings, Wanted, Write, WriteError};
+use serde_json::{Value, json};
+
+use crate::storage::{
+    DAY_MS, MARCH, is_here, is_known, keep, make_room, nothing, sample, set, steps, without_samples,
+};
+use crate::support::{Bench, note, wire};
+
+fn follow(bench: &mut Bench, scope: Scope) {
+    bench.write(Write::SetScope { scope });
+    for _ in 0..20 {
+        bench.now = bench.now.plus_ms(10);
+        bench.event(Event::Timer);
+    }
+}
+
+fn only(names: &[&str]) -> Scope {
+    let types = names.iter().map(|name| EntityType::new(*name).unwrap()).collect();
+    Scope { types, windows: [].into() }
+}
+
+/// Fetches entities by their keys.
+fn fetch(bench: &mut Bench, rows: &[(&EntityKey, Value)]) {
+    let wanted = rows.iter().map(|(key, _)| Wanted::Key((*key).clone())).collect();
+    bench.write(Write::Fetch { wanted });
+    let rows: Vec<_> = rows.iter().map(|(key, fields)| wire::row(key, 1, fields.clone())).collect();
+    bench.answer_fetch(wire::fetched(&rows, &[]));
+}
+
+fn is_stale(bench: &mut Bench, of_type: &EntityType) -> bool {
+    let tx = bench.store().begin().unwrap();
+    tx.evicted_month(of_type, Month::of_ms(MARCH)).unwrap().unwrap().stale
+}
+
+/// Shows that what a narrower scope leaves out is not known as given up any more, neither single
+/// entities nor months, that its sums go with it, and that what is still followed stays known.
+#[test]
+fn a_narrower_scope_forgets_what_was_given_up() {
+    let (samples, one) = ([sample(1, MARCH + 5, 10), sample(2, MARCH + 9, 20)], note("one"));
+    let mut bench = Bench::new();
+    let mut rows: Vec<_> =
+        samples.iter().map(|(key, fields)| wire::row(key, 1, fields.clone())).collect();
+    rows.push(wire::row(&one, 1, json!({"title": "a"})));
+    bench.answer_pull(&rows);
+    set(&mut bench, nothing());
+    make_room(&mut bench);
+    assert_eq!(steps(&mut bench), [(2, 30.0)]);
+    follow(&mut bench, only(&["Note"]));
+    assert!(is_known(&mut bench, &one));
+    assert!(!is_known(&mut bench, &samples[0].0));
+    assert_eq!(steps(&mut bench), []);
+    follow(&mut bench, only(&["Goal"]));
+    assert!(!is_known(&mut bench, &one));
+    let engine = bench.engine();
+    let tx = bench.store().begin().unwrap();
+    assert!(engine.storage(&tx).unwrap().types.iter().all(|one| one.evicted == 0));
+}
+
+/// Shows that months that lie wholly before a window are not known as given up any more, and that
+/// later ones are.
+#[test]
+fn a_window_forgets_the_months_before_it() {
+    let (march, april) = (sample(1, MARCH + 5, 10), sample(2, MARCH + 40 * DAY_MS, 20));
+    let mut bench = Bench::new();
+    let rows = [wire::row(&march.0, 1, march.1), wire::row(&april.0, 1, april.1)];
+    bench.answer_pull_with(wire::page_at(&rows, ServerTime(MARCH + 60 * DAY_MS)));
+    set(&mut bench, nothing());
+    make_room(&mut bench);
+    assert!(is_known(&mut bench, &march.0) && is_known(&mut bench, &april.0));
+    let windows = [(march.0.entity_type.clone(), 29)].into();
+    follow(&mut bench, Scope { types: Vec::new(), windows });
+    assert!(!is_known(&mut bench, &march.0) && is_known(&mut bench, &april.0));
+    assert_eq!(steps(&mut bench), [(1, 20.0)]);
+}
+
+/// Shows that what a person wants to have here whatever happens stays when the scope leaves it out.
+#[test]
+fn a_narrower_scope_keeps_what_is_critical() {
+    let (one, two) = (note("one"), note("two"));
+    let mut bench = Bench::new();
+    let rows = [wire::row(&one, 1, json!({"a": 1})), wire::row(&two, 1, json!({"a": 1}))];
+    bench.answer_pull(&rows);
+    keep(&mut bench, &one, Some(Priority::Critical));
+    follow(&mut bench, only(&["Goal"]));
+    assert!(is_here(&mut bench, &one) && !is_here(&mut bench, &two));
+}
+
+/// Shows that a sample that was given up by its own priority, and whose month was given up too,
+/// counts once when it comes back.
+#[test]
+fn a_sample_with_its_own_priority_counts_once() {
+    let samples = [sample(1, MARCH + 5, 10), sample(2, MARCH + 9, 20)];
+    let mut bench = Bench::new();
+    let rows: Vec<_> =
+        samples.iter().map(|(key, fields)| wire::row(key, 1, fields.clone())).collect();
+    bench.answer_pull(&rows);
+    keep(&mut bench, &samples[0].0, Some(Priority::Low));
+    set(&mut bench, nothing());
+    make_room(&mut bench);
+    assert!(!is_here(&mut bench, &samples[0].0) && !is_here(&mut bench, &samples[1].0));
+    set(&mut bench, StorageSettings::default());
+    fetch(&mut bench, &[(&samples[0].0, samples[0].1.clone())]);
+    assert!(is_here(&mut bench, &samples[0].0));
+    assert_eq!(steps(&mut bench), [(2, 30.0)]);
+}
+
+/// Shows that deleting or changing the largest sample of a day, fetched alone out of a month that
+/// was given up, says that the sums of the month may not hold; and that another one does not.
+#[test]
+fn the_largest_of_a_day_leaves_a_doubt() {
+    for (which, doubt) in [(0, false), (1, true)] {
+        let samples = [sample(1, MARCH + 5, 10), sample(2, MARCH + 9, 20), sample(3, MARCH, 5)];
+        let mut bench = without_samples(&samples);
+        set(&mut bench, StorageSettings::default());
+        let (key, fields) = &samples[which];
+        fetch(&mut bench, &[(key, fields.clone())]);
+        assert!(!is_stale(&mut bench, &key.entity_type));
+        bench.delete(key);
+        assert_eq!(is_stale(&mut bench, &key.entity_type), doubt);
+    }
+}
+
+/// Shows that at the hard limit an export is not taken in, and that a batch that only deletes is.
+#[test]
+fn a_full_disk_takes_deletes_in_any_form() {
+    let one = note("one");
+    let mut bench = Bench::with(&one, json!({"title": "first"}));
+    bench.event(Event::DiskSpace { free_bytes: Some(0) });
+    let restored = Write::MergeExport {
+        import_id: 1,
+        replay: true,
+        entities: vec![(note("two"), clarity_engine::ExportedEntity::default())],
+        history: Vec::new(),
+    };
+    assert!(matches!(bench.try_write(restored), Err(WriteError::StorageFull)));
+    let delete = Write::Delete { key: one.clone(), seen: None };
+    bench.write(Write::Batch { atomic: true, writes: vec![delete] });
+    assert_eq!(bench.see(&one), None);
+}
+
+/// Shows that any amount of space to be left free can be asked for.
+#[test]
+fn more_than_any_disk_can_be_left_free() {
+    let mut bench = Bench::online();
+    let settings = StorageSettings { free_disk_min_bytes: u64::MAX, ..StorageSettings::default() };
+    set(&mut bench, settings);
+    for _ in 0..2 {
+        bench.event(Event::DiskSpace { free_bytes: Some(1) });
+        assert!(bench.status().stalled.is_some());
+    }
+}
