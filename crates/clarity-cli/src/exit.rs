@@ -21,6 +21,7 @@ Exit codes:
    8  the import cannot be read
    9  conflicts or failed changes wait for a person (for `sync --strict` and `recover`)
   10  the server cannot listen where it was told to
+  11  the key of an encrypted store is missing or is another one; nothing was changed
 
 An error is one sentence on stderr, with --json also an object on stdout:
   {\"error\":{\"kind\":\"...\",\"message\":\"...\"}}
@@ -44,6 +45,7 @@ pub(crate) enum ExitKind {
     Import,
     Attention,
     Listen,
+    Key,
 }
 
 impl ExitKind {
@@ -60,6 +62,7 @@ impl ExitKind {
             Self::Import => 8,
             Self::Attention => 9,
             Self::Listen => 10,
+            Self::Key => 11,
         }
     }
 
@@ -77,6 +80,7 @@ impl ExitKind {
             Self::Import => "import",
             Self::Attention => "attention",
             Self::Listen => "listen",
+            Self::Key => "key",
         }
     }
 }
@@ -167,6 +171,7 @@ impl From<ClientError> for CliError {
             ErrorKind::StorageFull => ExitKind::DiskFull,
             ErrorKind::Store | ErrorKind::Damaged => ExitKind::Store,
             ErrorKind::Import => ExitKind::Import,
+            ErrorKind::Key => ExitKind::Key,
             _ => ExitKind::Unexpected,
         };
         let advice = match error.kind() {

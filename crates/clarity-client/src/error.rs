@@ -24,6 +24,8 @@ pub enum ErrorKind {
     StorageFull,
     /// The store is damaged: see [`Client::recover`](crate::Client::recover).
     Damaged,
+    /// The key of an encrypted store is missing, is another one, or is one too many.
+    Key,
     /// The store is foreign, newer, or cannot be read or written.
     Store,
     /// Another process uses the store.
@@ -168,7 +170,10 @@ fn of_store(error: &StoreError) -> ErrorKind {
         StoreError::Full => ErrorKind::StorageFull,
         StoreError::Busy => ErrorKind::Busy,
         StoreError::NoTimeField(_) => ErrorKind::Invalid,
-        _ if error.kind() == StoreErrorKind::Damaged => ErrorKind::Damaged,
-        _ => ErrorKind::Store,
+        _ => match error.kind() {
+            StoreErrorKind::Damaged => ErrorKind::Damaged,
+            StoreErrorKind::Key => ErrorKind::Key,
+            _ => ErrorKind::Store,
+        },
     }
 }

@@ -166,7 +166,9 @@ pub use clarity_engine::protocol::model::{
     self, Counter, Entity, EntityId, EntityKey, EntityType, Fields, ReadVersion, Schema,
 };
 pub use clarity_engine::protocol::{Failure, FailureClass, Scope};
-pub use clarity_engine::store::{Comparison, Query};
+#[cfg(not(target_arch = "wasm32"))]
+pub use clarity_engine::store::KeyChange;
+pub use clarity_engine::store::{Comparison, Query, StoreKey};
 pub use clarity_engine::{
     Changes, ConflictField, ConflictId, ConflictInfo, ConflictMark, FailureReason, Flow,
     HistoryCause, HistoryEntry, HistoryId, Imported, Preview, Request, Resolution, Response,

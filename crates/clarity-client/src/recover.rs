@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use clarity_engine::protocol::model::{Incarnation, LocalTime};
-use clarity_engine::store::{Birth, Salvage, Salvaged, Store, StoreErrorKind};
+use clarity_engine::store::{Birth, KeyChange, Salvage, Salvaged, Store, StoreErrorKind, StoreKey};
 use clarity_engine::{
     Attention, Engine, Entropy, Event, Pause, PutRight, Stalled, Status, WhoActs,
 };
@@ -76,6 +76,25 @@ impl Client {
         drop(store);
         salvage.finish()?;
         Ok(Some(recovery))
+    }
+
+    /// Gives a store that nobody has open its first key, another one, or none any more: `options`
+    /// hold the present one, and what they hold on the next opening is `key`.
+    ///
+    /// At any crash the whole store is there, with its queue, under the old key or under the new
+    /// one; keep both until this has returned. No file of the store is left then that the old key
+    /// opens, but for those that [`KeyChange::older_copies`] names. Disks that write elsewhere than
+    /// they are told, as flash memory does, may keep parts of the old file.
+    ///
+    /// # Errors
+    /// When somebody has the store open, when there is none, when the present key is not its key,
+    /// when it is damaged, when there is no space for a second one, and when this program was built
+    /// without the feature `encryption`. Nothing is changed then.
+    pub fn set_key(
+        options: &ClientOptions,
+        key: Option<&StoreKey>,
+    ) -> Result<KeyChange, ClientError> {
+        Ok(Store::set_key(&options.store, key)?)
     }
 
     /// What the last recovery of this store did; nothing when it never needed one.

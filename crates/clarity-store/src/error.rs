@@ -46,6 +46,21 @@ pub enum StoreError {
     /// A sound database that belongs to something else. It was not changed.
     #[error("the file belongs to another program; choose another path for the store")]
     NotAStore,
+    /// The store is encrypted and no key was given. It was not changed.
+    #[error("the store is encrypted; its key is needed to open it")]
+    KeyRequired,
+    /// The key is not that of the store. It was not changed.
+    #[error("the key does not fit this store; nothing was changed")]
+    WrongKey,
+    /// A key was given for a store that is not encrypted. It was not changed.
+    #[error("the store is not encrypted; open it without a key, or encrypt it first")]
+    NotEncrypted,
+    /// The store is encrypted, or was to be, and this program cannot do that. Nothing was changed.
+    #[error(
+        "this program was built without encryption, so it can neither open nor make an encrypted \
+         store; use one that was built with the feature `encryption`"
+    )]
+    EncryptionUnavailable,
     /// The journal that was asked for does not work with this file system or VFS.
     #[error("the file system cannot keep a {wanted} journal; choose another journal")]
     Journal {
@@ -114,7 +129,9 @@ pub enum StoreErrorKind {
     NewerStore,
     /// The file is somebody else's.
     NotAStore,
-    /// The schema or the options must be changed.
+    /// The key is missing, is another one, or is one too many.
+    Key,
+    /// The schema, the options or the program must be changed.
     Configuration,
     /// The caller asked for what cannot be.
     Usage,
@@ -133,7 +150,10 @@ impl StoreError {
             Self::Damaged { .. } | Self::InvalidValue { .. } => StoreErrorKind::Damaged,
             Self::NewerStore { .. } => StoreErrorKind::NewerStore,
             Self::NotAStore => StoreErrorKind::NotAStore,
-            Self::Schema { .. } | Self::Journal { .. } => StoreErrorKind::Configuration,
+            Self::KeyRequired | Self::WrongKey | Self::NotEncrypted => StoreErrorKind::Key,
+            Self::Schema { .. } | Self::Journal { .. } | Self::EncryptionUnavailable => {
+                StoreErrorKind::Configuration
+            }
             Self::NotJson { .. }
             | Self::NoSuchOperation(_)
             | Self::NoTimeField(_)

@@ -7,7 +7,7 @@ use crate::error::StoreError;
 use crate::store::Store;
 
 #[cfg(not(target_arch = "wasm32"))]
-use crate::{lock::UseLock, options::OpenOptions, recovery};
+use crate::{lock::UseLock, options::OpenOptions, recovery, rekey};
 
 /// The largest store that is examined as a whole after a crash, in bytes. A larger one is examined
 /// on request only: opening it should not take seconds.
@@ -37,6 +37,7 @@ pub(crate) fn enter(options: &OpenOptions) -> Result<Entered, StoreError> {
     let lock = UseLock::shared(&options.path, || {
         // What an interrupted recovery left is finished first.
         recovery::put_in_place(&options.path)?;
+        rekey::remove_unfinished(&options.path)?;
         was_left_open = check_left_log(options)?;
         Ok(())
     })?;
@@ -46,7 +47,7 @@ pub(crate) fn enter(options: &OpenOptions) -> Result<Entered, StoreError> {
 /// Looks at the log that a crash left. SQLite would drop it beside an empty file, and without a
 /// word what lies behind a damaged place in it. Returns whether there is one.
 #[cfg(not(target_arch = "wasm32"))]
-fn check_left_log(options: &OpenOptions) -> Result<bool, StoreError> {
+pub(crate) fn check_left_log(options: &OpenOptions) -> Result<bool, StoreError> {
     let mut log = options.path.as_os_str().to_owned();
     log.push("-wal");
     let log = std::path::Path::new(&log);
@@ -94,7 +95,7 @@ pub(crate) fn check_bookkeeping(connection: &Connection) -> Result<(), StoreErro
     Err(StoreError::Damaged { detail })
 }
 
-fn findings(connection: &Connection, limit: u32) -> Result<Vec<String>, StoreError> {
+pub(crate) fn findings(connection: &Connection, limit: u32) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare(&format!("PRAGMA quick_check({limit})"))?;
     let findings: Vec<String> =
         statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;

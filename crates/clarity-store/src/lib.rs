@@ -16,6 +16,7 @@ mod confirmed;
 mod consistency;
 mod counts;
 mod digest;
+mod encryption;
 mod entity;
 mod erase;
 mod error;
@@ -26,6 +27,7 @@ mod identity;
 mod ids;
 mod inbox;
 mod kept;
+mod key;
 mod layout;
 mod lineage;
 #[cfg(not(target_arch = "wasm32"))]
@@ -40,6 +42,8 @@ mod query;
 mod queue;
 #[cfg(not(target_arch = "wasm32"))]
 mod recovery;
+#[cfg(not(target_arch = "wasm32"))]
+mod rekey;
 mod revert;
 mod rollup;
 mod schema_sql;
@@ -61,6 +65,7 @@ pub use eviction::{Candidate, Eviction, Unit};
 pub use identity::{Credentials, Meta};
 pub use inbox::{ConflictRecord, Ended, EndedAs, HistoryRecord, NewHistory};
 pub use kept::ACCESS_GRAIN_MS;
+pub use key::StoreKey;
 #[cfg(not(target_arch = "wasm32"))]
 pub use lock::DrainLock;
 pub use month::Month;
@@ -71,6 +76,8 @@ pub use pull::{CursorPart, ImportRecord};
 pub use query::{Comparison, Position, Query, QueryPage};
 #[cfg(not(target_arch = "wasm32"))]
 pub use recovery::{Salvage, Salvaged, TableReport};
+#[cfg(not(target_arch = "wasm32"))]
+pub use rekey::KeyChange;
 pub use rollup::DayRollup;
 pub use source::{SourceAlias, SourceRecord};
 pub use store::{Reader, Store, StoreSize};

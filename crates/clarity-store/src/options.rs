@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clarity_model::{Incarnation, LocalTime};
 
+use crate::key::StoreKey;
+
 /// How SQLite keeps a transaction whole. Either way it runs with `synchronous=FULL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Journal {
@@ -38,6 +40,9 @@ pub struct OpenOptions {
     pub exclusive: bool,
     /// How long to wait for another process, in milliseconds.
     pub busy_timeout_ms: u32,
+    /// The key of an encrypted store; a new store that is opened with one is encrypted. It takes
+    /// the feature `encryption`. See [`Store::set_key`](crate::Store::set_key) for another key.
+    pub key: Option<StoreKey>,
 }
 
 impl OpenOptions {
@@ -50,6 +55,7 @@ impl OpenOptions {
             journal: Journal::Wal,
             exclusive: false,
             busy_timeout_ms: 10_000,
+            key: None,
         }
     }
 

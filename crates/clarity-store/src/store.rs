@@ -8,6 +8,7 @@ use clarity_model::Schema;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
+use crate::encryption;
 use crate::error::StoreError;
 use crate::examine;
 use crate::layout::Layouts;
@@ -29,7 +30,7 @@ const CHECKPOINT_PAGES_MAX: u64 = 1_000;
 const LOG_BYTES_MAX: u64 = 16_777_216;
 
 /// What a file turned out to be.
-enum Found {
+pub(crate) enum Found {
     Empty,
     Store { version: u32 },
 }
@@ -77,9 +78,10 @@ impl Store {
         let entered = examine::enter(options)?;
         #[cfg(unix)]
         make_private_file(options);
+        encryption::check(options)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = connect(options, flags)?;
-        if let Found::Store { .. } = inspect(&connection)? {
+        if let Found::Store { .. } = inspect_with(&connection, options)? {
             examine::check_bookkeeping(&connection)?;
         }
         #[cfg(not(target_arch = "wasm32"))]
@@ -101,8 +103,9 @@ impl Store {
     /// As [`Store::open`]; a store that does not exist yet is [`StoreError::NotAStore`] or
     /// [`StoreError::Io`].
     pub fn open_reader(options: &OpenOptions, schema: Arc<Schema>) -> Result<Reader, StoreError> {
+        encryption::check(options)?;
         let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let Found::Store { version: LATEST_VERSION } = inspect(&connection)? else {
+        let Found::Store { version: LATEST_VERSION } = inspect_with(&connection, options)? else {
             return Err(StoreError::NotAStore);
         };
         connection.pragma_update(None, "query_only", true)?;
@@ -156,7 +159,7 @@ impl Store {
         let pragma = |name: &str| {
             self.shared.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
         };
-        let page_bytes = pragma("page_size")?.cast_unsigned();
+        let page_bytes = page_bytes(&self.shared.connection)?;
         let free = pragma("freelist_count")?.cast_unsigned();
         let pages = pragma("page_count")?.cast_unsigned();
         let mut log = self.shared.path.clone().into_os_string();
@@ -175,8 +178,7 @@ impl Store {
     /// When SQLite refuses.
     pub fn set_log_limit(&mut self, bytes: u64) -> Result<(), StoreError> {
         let connection = &self.shared.connection;
-        let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = bytes / 4 / page_bytes.cast_unsigned().max(1);
+        let pages = bytes / 4 / page_bytes(connection)?;
         let pages = pages.clamp(CHECKPOINT_PAGES_MIN, CHECKPOINT_PAGES_MAX);
         connection.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
         let bytes = bytes.min(LOG_BYTES_MAX);
@@ -209,9 +211,8 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn set_size_limit(&mut self, bytes: u64) -> Result<(), StoreError> {
-        let page_bytes: i64 =
-            self.shared.connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = (bytes / page_bytes.cast_unsigned().max(1)).clamp(1, u64::from(u32::MAX - 1));
+        let pages = bytes / page_bytes(&self.shared.connection)?;
+        let pages = pages.clamp(1, u64::from(u32::MAX - 1));
         let statement = format!("PRAGMA max_page_count = {pages}");
         self.shared.connection.query_row(&statement, [], |_| Ok(()))?;
         Ok(())
@@ -222,9 +223,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`] while another process writes.
     pub fn give_back_space(&mut self, bytes: u64) -> Result<(), StoreError> {
-        let page_bytes: i64 =
-            self.shared.connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = bytes / page_bytes.cast_unsigned().max(1);
+        let pages = bytes / page_bytes(&self.shared.connection)?;
         let statement = format!("PRAGMA incremental_vacuum({})", pages.min(u64::from(u32::MAX)));
         // Each step gives back one page.
         let mut statement = self.shared.connection.prepare(&statement)?;
@@ -319,6 +318,13 @@ impl Shared {
     }
 }
 
+/// Bytes of a page, at least one. With a key, SQLite tells them as a text.
+fn page_bytes(connection: &Connection) -> Result<u64, StoreError> {
+    const BYTES: &str = "SELECT CAST(page_size AS INTEGER) FROM pragma_page_size";
+    let bytes: i64 = connection.query_row(BYTES, [], |row| row.get(0))?;
+    Ok(bytes.cast_unsigned().max(1))
+}
+
 fn definitions(connection: &Connection) -> Result<i64, StoreError> {
     let mut statement = connection.prepare_cached("PRAGMA schema_version")?;
     Ok(statement.query_row([], |row| row.get(0))?)
@@ -327,7 +333,7 @@ fn definitions(connection: &Connection) -> Result<i64, StoreError> {
 /// Makes a new file that only its owner may read: it will hold health data and tokens. SQLite gives
 /// its journals the same permissions. Where this fails, SQLite meets the same obstacle and tells.
 #[cfg(unix)]
-fn make_private_file(options: &OpenOptions) {
+pub(crate) fn make_private_file(options: &OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
     if options.is_file() {
         let mut file = std::fs::OpenOptions::new();
@@ -341,6 +347,9 @@ pub(crate) fn connect(options: &OpenOptions, flags: OpenFlags) -> Result<Connect
         Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str())?,
         None => Connection::open_with_flags(&options.path, flags)?,
     };
+    if let Some(key) = &options.key {
+        encryption::unlock(&connection, "main", key)?;
+    }
     connection.busy_timeout(options.busy_timeout())?;
     // Until the file is known to be ours, closing it must not move its log into it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -348,6 +357,14 @@ pub(crate) fn connect(options: &OpenOptions, flags: OpenFlags) -> Result<Connect
         connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     }
     Ok(connection)
+}
+
+/// Finds out what the file is, writing nothing; what a key cannot read is told as such.
+pub(crate) fn inspect_with(
+    connection: &Connection,
+    options: &OpenOptions,
+) -> Result<Found, StoreError> {
+    inspect(connection).map_err(|error| encryption::explained(connection, options, error))
 }
 
 /// Finds out what the file is, writing nothing.

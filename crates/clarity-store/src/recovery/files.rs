@@ -4,11 +4,10 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::encryption::{MAGIC, PLAIN_BYTES, RESERVED_AT, RESERVED_BYTES};
 use crate::error::StoreError;
 use crate::recovery::log;
 
-/// How SQLite's files begin.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Bytes of the header of a database.
 const HEADER_BYTES: usize = 100;
 /// Bytes of a page in every store.
@@ -18,7 +17,7 @@ const PAGE_BYTES: u16 = 4_096;
 const VERSIONS_EXPECTED: u32 = 10_000;
 
 /// A path with something appended to its name.
-pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(store: &Path, suffix: &str) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -40,7 +39,7 @@ pub(super) fn mended(store: &Path) -> PathBuf {
 }
 
 /// Removes a database that this program made for itself, with all that SQLite put beside it.
-pub(super) fn remove_own(database: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_own(database: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-wal", "-shm", "-journal", ".use"] {
         match fs::remove_file(beside(database, suffix)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
@@ -103,8 +102,14 @@ pub(super) fn free_name(store: &Path) -> PathBuf {
     }
 }
 
+/// The damaged files that recoveries moved aside.
+pub(crate) fn moved_aside(store: &Path) -> Vec<PathBuf> {
+    let names = (1..).map(|number| beside(store, &format!(".damaged-{number}")));
+    names.take_while(|name| name.exists()).collect()
+}
+
 /// Makes the names in a folder durable, where the system can.
-fn sync_folder(store: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_folder(store: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     {
         let parent = store.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -117,10 +122,10 @@ fn sync_folder(store: &Path) -> Result<(), StoreError> {
 
 /// Copies the files of a store and mends what can be mended without loss: the header, and the
 /// checksums of the log. Returns nothing when there was nothing to mend.
-pub(super) fn mend(store: &Path) -> Result<Option<Mended>, StoreError> {
+pub(super) fn mend(store: &Path, encrypted: bool) -> Result<Option<Mended>, StoreError> {
     let mut header = [0; HEADER_BYTES];
     let length = read_start(store, &mut header)?;
-    let header_is_sound = length == HEADER_BYTES && is_sound(&header);
+    let header_is_sound = length == HEADER_BYTES && is_sound(&header, encrypted);
     let log_path = beside(store, "-wal");
     let log_bytes = fs::read(&log_path).unwrap_or_default();
     let log_mended = log::mended(&log_bytes);
@@ -132,7 +137,9 @@ pub(super) fn mend(store: &Path) -> Result<Option<Mended>, StoreError> {
     fs::copy(store, &copy)?;
     if !header_is_sound {
         let mut file = fs::OpenOptions::new().write(true).open(&copy)?;
-        file.write_all(&header_for(fs::metadata(store)?.len()))?;
+        let header = header_for(fs::metadata(store)?.len(), encrypted);
+        // Of an encrypted store only this much can be told from outside.
+        file.write_all(&header[..if encrypted { PLAIN_BYTES } else { HEADER_BYTES }])?;
     }
     let log_was_mended = log_mended.is_some();
     let log = log_mended.unwrap_or(log_bytes);
@@ -162,24 +169,30 @@ fn read_start(path: &Path, buffer: &mut [u8]) -> Result<usize, StoreError> {
     Ok(read)
 }
 
-fn is_sound(header: &[u8; HEADER_BYTES]) -> bool {
+fn is_sound(header: &[u8; HEADER_BYTES], encrypted: bool) -> bool {
     let word = |at: usize| {
         u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
     };
     header.starts_with(MAGIC)
         && header[16..18] == PAGE_BYTES.to_be_bytes()
-        && header[18..24] == [2, 2, 0, 64, 32, 32]
-        && word(60) < VERSIONS_EXPECTED
-        && word(68) == crate::schema_sql::APPLICATION_ID.cast_unsigned()
+        // A store that was not opened since its key was changed has no log.
+        && matches!(header[18..20], [1, 1] | [2, 2])
+        && header[RESERVED_AT..24] == [if encrypted { RESERVED_BYTES } else { 0 }, 64, 32, 32]
+        && (encrypted
+            || word(60) < VERSIONS_EXPECTED
+                && word(68) == crate::schema_sql::APPLICATION_ID.cast_unsigned())
 }
 
 /// The header that a store of this length has, as far as reading needs it.
-fn header_for(length: u64) -> [u8; HEADER_BYTES] {
+fn header_for(length: u64, encrypted: bool) -> [u8; HEADER_BYTES] {
     let pages = u32::try_from(length / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
     let mut header = [0; HEADER_BYTES];
     header[..16].copy_from_slice(MAGIC);
     header[16..18].copy_from_slice(&PAGE_BYTES.to_be_bytes());
     header[18..24].copy_from_slice(&[2, 2, 0, 64, 32, 32]);
+    if encrypted {
+        header[RESERVED_AT] = RESERVED_BYTES;
+    }
     let mut put = |at: usize, number: u32| {
         header[at..at + 4].copy_from_slice(&number.to_be_bytes());
     };

@@ -26,6 +26,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 
+use crate::encryption;
 use crate::error::StoreError;
 use crate::examine::check_bookkeeping;
 use crate::lock::UseLock;
@@ -33,7 +34,7 @@ use crate::options::{Birth, OpenOptions};
 use crate::store::{Store, connect};
 use copy::Copy;
 
-pub(crate) use files::put_in_place;
+pub(crate) use files::{beside, moved_aside, put_in_place, remove_own, sync_folder};
 pub(crate) use log::is_damaged as log_is_damaged;
 
 /// Most findings of an examination that are kept.
@@ -113,9 +114,10 @@ impl Salvage {
     /// `birth` begins; what was sent keeps its bytes and its name.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] while another process has the store open; [`StoreError::NewerStore`]
-    /// and [`StoreError::NotAStore`] as on opening; [`StoreError::Io`] when there is no store; and
-    /// when the new one cannot be written. The damaged store is left as it is.
+    /// [`StoreError::Busy`] while another process has the store open; [`StoreError::NewerStore`],
+    /// [`StoreError::NotAStore`] and what is said of keys as on opening; [`StoreError::Io`] when
+    /// there is no store; and when the new one cannot be written. The damaged store is left as it
+    /// is.
     pub fn begin(
         options: &OpenOptions,
         schema: &Arc<Schema>,
@@ -132,8 +134,9 @@ impl Salvage {
         if !store.exists() {
             return Err(StoreError::Io { detail: "there is no store at this path".to_owned() });
         }
+        encryption::check(options)?;
         refuse_foreign(options)?;
-        let mended = files::mend(store)?;
+        let mended = files::mend(store, options.key.is_some())?;
         let readable = mended.as_ref().map_or(store.as_path(), |mended| mended.path.as_path());
         let source = open_damaged(readable, options)?;
         let mut findings = examine(&source)?;
@@ -200,7 +203,7 @@ impl Salvage {
     }
 }
 
-/// Refuses a database whose tables can be read and are not those of a store.
+/// Refuses a database whose tables can be read and are not those of a store, and a wrong key.
 fn refuse_foreign(options: &OpenOptions) -> Result<(), StoreError> {
     let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     const TABLES: &str = "
@@ -208,7 +211,12 @@ fn refuse_foreign(options: &OpenOptions) -> Result<(), StoreError> {
         FROM sqlite_schema WHERE type = 'table'";
     match connection.query_row(TABLES, [], |row| Ok((row.get(0)?, row.get(1)?))) {
         Ok((1_i64.., 0_i64)) => Err(StoreError::NotAStore),
-        _ => Ok(()),
+        Ok(_) => Ok(()),
+        // With another key everything would look damaged.
+        Err(error) => match encryption::explained(&connection, options, error.into()) {
+            error @ StoreError::WrongKey => Err(error),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -217,6 +225,9 @@ fn open_damaged(path: &Path, options: &OpenOptions) -> Result<Connection, StoreE
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let readable = OpenOptions { path: path.into(), ..options.clone() };
     let connection = connect(&readable, flags)?;
+    if readable.key.is_some() {
+        encryption::read_on_past_damage(&connection)?;
+    }
     // A file that is too short and definitions that make no sense do not stop the rest.
     connection.execute_batch("PRAGMA writable_schema = ON; PRAGMA cell_size_check = ON;")?;
     let version: i64 =

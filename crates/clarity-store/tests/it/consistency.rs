@@ -37,7 +37,7 @@ fn contradictions_between_tables_are_found() {
         transaction.insert_operation(&update(&waits)).unwrap();
         assert_eq!(transaction.inconsistencies().unwrap(), []);
         transaction.commit().unwrap();
-        let raw = rusqlite::Connection::open(place.path()).unwrap();
+        let raw = crate::raw::open(&place.options());
         assert_eq!(raw.execute(sql, []).unwrap(), 1, "{sql}");
         let transaction = store.begin().unwrap();
         assert_eq!(transaction.inconsistencies().unwrap(), [expected], "{sql}");

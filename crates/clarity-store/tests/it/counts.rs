@@ -5,7 +5,6 @@ use clarity_store::{
     NewOperation, OperationState, QueueCounts, RequestId, StoreError, StoreTransaction,
 };
 use proptest::prelude::*;
-use rusqlite::Connection;
 
 use crate::support::{Place, sample, update};
 
@@ -157,7 +156,7 @@ proptest! {
             prop_assert_eq!(transaction.queue_counts().unwrap(), counted(&transaction));
             drop(transaction);
             // And the same seen from outside, by SQL alone.
-            let outside = Connection::open(place.path()).unwrap();
+            let outside = crate::raw::open(&place.options());
             let kept: String = outside.query_row(
                 "SELECT format('%d %d %d %d %d %d', ready, blocked, in_flight, set_aside, failed,
                      conflicted) FROM queue_count", [], |row| row.get(0)).unwrap();

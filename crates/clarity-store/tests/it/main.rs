@@ -5,6 +5,7 @@
 mod concurrency;
 mod consistency;
 mod counts;
+mod encryption;
 mod entities;
 mod eviction;
 mod files;
@@ -14,7 +15,10 @@ mod inbox;
 mod named;
 mod paging;
 mod queue;
+mod raw;
 mod recovery;
+#[cfg(feature = "encryption")]
+mod rekey;
 mod rollups;
 mod schema_change;
 mod secrecy;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use clarity_model::Schema;
 use clarity_store::{Comparison, ListOptions, Query, Store, StoreErrorKind, StoredEntity};
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::{BIRTH, Place, entity_type, key, parse, stored};
@@ -104,7 +103,7 @@ fn values_are_promoted() {
     let place = Place::new();
     write(&mut open(&place, &with_columns(1, &json!({}), &json!([]))));
     drop(open(&place, &with_columns(2, &json!({"beta": "integer"}), &json!([["beta"]]))));
-    let outside = Connection::open(place.path()).unwrap();
+    let outside = crate::raw::open(&place.options());
     let count = |sql: &str| outside.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM entity_Thing WHERE beta IS NOT NULL"), 9);
     let left = "SELECT count(*) FROM entity_Thing WHERE json_type(extra, '$.beta') IS NOT NULL";

@@ -84,7 +84,7 @@ fn errors_hide_values() {
     transaction.put_entity(&sample(1), &stored(json!({"note": "x"}))).unwrap();
     transaction.insert_operation(&update(&sample(1))).unwrap();
     transaction.commit().unwrap();
-    let outside = rusqlite::Connection::open(place.path()).unwrap();
+    let outside = crate::raw::open(&place.options());
     for damage in [
         "UPDATE entity_Sample SET extra = ?1",
         "UPDATE entity_Sample SET extra = json_array(?1)",

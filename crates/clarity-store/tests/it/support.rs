@@ -8,7 +8,8 @@ use clarity_model::{
     ServerTime, Version,
 };
 use clarity_store::{
-    Birth, NewOperation, OpenOptions, OperationState, RowState, Store, StoreError, StoredEntity,
+    Birth, NewOperation, OpenOptions, OperationState, RowState, Store, StoreError, StoreKey,
+    StoredEntity,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -59,7 +60,7 @@ impl Place {
     }
 
     pub(crate) fn options(&self) -> OpenOptions {
-        OpenOptions::new(self.path())
+        OpenOptions { key: test_key(), ..OpenOptions::new(self.path()) }
     }
 
     pub(crate) fn try_open(&self) -> Result<Store, StoreError> {
@@ -69,6 +70,13 @@ impl Place {
     pub(crate) fn open(&self) -> Store {
         self.try_open().unwrap()
     }
+}
+
+/// The key of every store of these tests, when they run with encryption:
+/// `CLARITY_TEST_ENCRYPTED=1 cargo test --features encryption`.
+pub(crate) fn test_key() -> Option<StoreKey> {
+    let wanted = std::env::var_os("CLARITY_TEST_ENCRYPTED").is_some_and(|wanted| wanted == "1");
+    wanted.then(|| StoreKey::new([0x5a; StoreKey::BYTES]))
 }
 
 pub(crate) fn entity_type(name: &str) -> EntityType {
