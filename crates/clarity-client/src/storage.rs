@@ -119,7 +119,7 @@ impl Client {
     /// # Errors
     /// When the store cannot be read.
     pub fn offline_priority(&self, key: &EntityKey) -> Result<Option<Priority>, ClientError> {
-        self.read(|tx| Ok(tx.kept(key)?))
+        self.read(|tx| Ok(tx.kept(&tx.present_key(key)?)?))
     }
 
     /// The entities that were given a priority of their own, at most `limit`.

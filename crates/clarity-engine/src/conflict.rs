@@ -306,6 +306,7 @@ pub(crate) fn resolve(
     let there = server_side(&schema, confirmed, &lane, is_sent);
     let counter = queue_resolution(context, &key, &lane, there.as_ref(), wanted)?;
     take_over(context, &lane, counter)?;
+    lane::unblock(context, &key)?;
     lane::unblock_batches(context, &lane)?;
     context.tx.remove_conflict(conflict.0)?;
     context.tx.add_metric(how, 1)?;
@@ -413,7 +414,6 @@ fn queue_resolution(
             parents.push(named);
         }
     }
-    let state = if parents.is_empty() { OperationState::Ready } else { OperationState::Blocked };
     Ok(context.tx.insert_operation(&NewOperation {
         kind,
         key: key.clone(),
@@ -423,7 +423,8 @@ fn queue_resolution(
         parents,
         schema: context.tx.schema().version,
         made_at: context.now,
-        state,
+        // What was sent and refused before it in the lane may still wait for a person.
+        state: OperationState::Blocked,
     })?)
 }
 

@@ -10,7 +10,7 @@ use crate::value::{IdValue, read_id, read_key, read_unsigned, signed};
 
 /// Where entities are named besides their own tables: the table, and its columns with type and id.
 /// A test looks for columns that are missing here.
-const NAMED_IN: [(&str, &str, &str); 8] = [
+const NAMED_IN: [(&str, &str, &str); 9] = [
     ("confirmed", "type", "id"),
     ("operation", "type", "id"),
     ("conflict", "type", "entity"),
@@ -19,6 +19,7 @@ const NAMED_IN: [(&str, &str, &str); 8] = [
     ("unmet_reference", "from_type", "from_id"),
     ("source_alias", "type", "id"),
     ("wanted_key", "type", "id"),
+    ("kept", "type", "id"),
 ];
 
 impl StoreTransaction<'_> {
@@ -96,15 +97,19 @@ impl StoreTransaction<'_> {
 
     /// Moves an entity with everything that names it to another id. Where the new id has a row, a
     /// confirmed state or a conflict of its own, that one stays and the moved one goes; queue and
-    /// history become one.
+    /// history become one, and the higher priority counts.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn move_entity(&mut self, from: &EntityKey, to: &EntityId) -> Result<(), StoreError> {
         let target = EntityKey { entity_type: from.entity_type.clone(), id: to.clone() };
+        let priority = self.kept(from)?.max(self.kept(&target)?);
+        self.set_kept(&target, priority)?;
         if self.entity(&target)?.is_some() {
             self.remove_entity(from)?;
         } else {
+            // What was given up under the new id is here again with the row that moves there.
+            self.remove_evicted_entity(&target)?;
             let layout = self.shared.layouts.of(&from.entity_type);
             let mut statement = self.prepared(&layout.set_id)?;
             let next = bind_key(&mut statement, layout, from)?;
@@ -221,8 +226,9 @@ mod tests {
             let read = |at| row.get::<_, String>(at).expect("a text");
             let (table, column, kind) = (read(0), read(1), read(2));
             // An id of an entity is a BLOB or a TEXT, so its column is declared as ANY; `id_map`
-            // is what tells the names apart.
-            if kind != "ANY" || table == "entity_generic" || table == "id_map" {
+            // is what tells the names apart, and what was given up has no row that could move.
+            let stays = ["entity_generic", "id_map", "evicted_entity"].contains(&&*table);
+            if kind != "ANY" || stays {
                 continue;
             }
             found += 1;

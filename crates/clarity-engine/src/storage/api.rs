@@ -64,10 +64,11 @@ impl Engine {
         tx: &StoreTransaction<'_>,
         key: &EntityKey,
     ) -> Result<Option<Absence>, StoreError> {
-        if tx.entity(key)?.is_some() {
+        let key = tx.present_key(key)?;
+        if tx.entity(&key)?.is_some() {
             return Ok(None);
         }
-        report::absence(tx, key)
+        report::absence(tx, &key)
     }
 
     /// What was given up of a type and may lie in a stretch of its own time, in milliseconds since

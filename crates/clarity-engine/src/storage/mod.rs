@@ -148,6 +148,7 @@ fn keep(
     key: &EntityKey,
     priority: Option<Priority>,
 ) -> Result<(), StoreError> {
-    tx.set_kept(key, priority)?;
+    let present = tx.present_key(key)?;
+    tx.set_kept(&present, priority)?;
     look_again(tx)
 }

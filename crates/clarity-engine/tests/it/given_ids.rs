@@ -1,7 +1,7 @@
 //! Backends that give ids of their own: everything that names the entity follows.
 
 use clarity_engine::protocol::WireOperation;
-use clarity_engine::protocol::model::{EntityId, EntityKey, Outcome, Schema};
+use clarity_engine::protocol::model::{EntityId, EntityKey, Outcome, Priority, Schema};
 use clarity_engine::store::OperationState;
 use clarity_engine::{Resolution, WriteError};
 use serde_json::json;
@@ -242,6 +242,30 @@ fn the_same_id_and_one_id_for_two() {
     assert_eq!(bench.present(&plan("two")), plan("31"));
     assert_eq!(bench.see(&plan("31")), Some(json!({ "title": "same" })));
     assert!(bench.is_settled());
+}
+
+/// Shows that the priority of a single entity follows it to the given id and is found by either
+/// name, and that of two entities that become one the higher priority counts.
+#[test]
+fn a_priority_follows_to_the_given_id() {
+    let mut bench = online();
+    let engine = bench.engine();
+    let keep = |bench: &mut Bench, id: &str, priority| {
+        let mut tx = bench.store().begin().unwrap();
+        engine.keep(&mut tx, &plan(id), priority).unwrap();
+        tx.commit().unwrap();
+    };
+    let kept =
+        |bench: &mut Bench, id: &str| bench.store().begin().unwrap().kept(&plan(id)).unwrap();
+    bench.create(&plan("local"), json!({ "title": "a" }));
+    keep(&mut bench, "local", Some(Priority::Critical));
+    keep(&mut bench, "31", Some(Priority::Low));
+    let push = bench.take_push();
+    bench.answer(&push, vec![made(push.only(), "31")]);
+    assert_eq!(kept(&mut bench, "31"), Some(Priority::Critical));
+    assert_eq!(kept(&mut bench, "local"), None, "there is one entity");
+    keep(&mut bench, "local", None);
+    assert_eq!(kept(&mut bench, "31"), None, "the old id names it too");
 }
 
 /// Shows that only a create gets an id: an answer to an edit does not move an entity.

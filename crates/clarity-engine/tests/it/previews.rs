@@ -198,6 +198,22 @@ fn live(steps: &[(u8, u8, u8)]) {
     }
 }
 
+/// Shows that what settles a conflict waits behind an earlier change of the entity that the server
+/// refused, and says so, until a person has decided about that one.
+#[test]
+fn a_resolution_waits_behind_what_was_refused() {
+    live(&[
+        (0, 5, 57),
+        (0, 4, 0),
+        (6, 0, 136),
+        (0, 1, 61),
+        (0, 3, 217),
+        (3, 3, 0),
+        (3, 0, 0),
+        (5, 0, 181),
+    ]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
