@@ -41,6 +41,9 @@ pub(crate) struct Manifest {
     pub(crate) made_at_ms: i64,
     pub(crate) tables_version: u32,
     pub(crate) schema_version: u32,
+    /// The newest version of that schema that has steps.
+    #[serde(default)]
+    pub(crate) schema_steps: u32,
     pub(crate) account_id: Option<String>,
     pub(crate) incarnation: String,
     pub(crate) next_counter: u64,

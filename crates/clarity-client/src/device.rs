@@ -102,6 +102,23 @@ impl Device {
         Ok(result)
     }
 
+    /// Whether the schema has changed and rows are still to be brought up to date: see
+    /// [`Device::follow_schema`].
+    #[must_use]
+    pub fn has_schema_work(&self) -> bool {
+        self.store.has_schema_work()
+    }
+
+    /// Brings some rows up to date after a change of the schema, at most so many, in one durable
+    /// transaction; says whether more are left. Whoever holds a device calls it while there is
+    /// nothing else to do. Everything can be read and written meanwhile.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing was done.
+    pub fn follow_schema(&mut self, rows: usize) -> Result<bool, ClientError> {
+        Ok(self.store.follow_schema(rows)?)
+    }
+
     /// Says whether this process drains the store: see [`Role`].
     pub fn set_role(&mut self, role: Role) {
         self.role = role;

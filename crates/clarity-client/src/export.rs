@@ -298,6 +298,7 @@ impl<'e> Export<'e> {
             made_at_ms: now().0,
             tables_version: clarity_engine::store::TABLES_VERSION,
             schema_version: meta.schema_version,
+            schema_steps: self.tx.schema().steps_version(),
             account_id: meta.account_id,
             incarnation: format!("{:032x}", meta.incarnation.0),
             next_counter: self.tx.next_counter()?.0,

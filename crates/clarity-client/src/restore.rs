@@ -1,9 +1,10 @@
 //! Import of an export: the same store again, or its content into a store that is in use.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clarity_engine::protocol::model::{
-    Counter, EntityId, EntityKey, EntityType, Incarnation, Seq, ServerTime, Version,
+    Counter, EntityId, EntityKey, EntityType, Incarnation, Schema, Seq, ServerTime, Version,
     validate_fields,
 };
 use clarity_engine::store::{PortableRow, RowState, StoreTransaction, StoredEntity};
@@ -73,6 +74,10 @@ impl Client {
         if archive.manifest.account_id.is_some() && bound.as_ref().is_some_and(other) {
             return Err(ClientError::OtherAccount);
         }
+        let schema = self.read(|tx| Ok(Arc::clone(tx.schema())))?;
+        if archive.manifest.schema_steps > schema.version {
+            return Err(refused("it was made by a newer version of the app; update this one"));
+        }
         let mut tell = move |entities| {
             progress(RestoreProgress { verified: total, total, entities });
         };
@@ -83,12 +88,13 @@ impl Client {
             self.notify(Event::StoreChanged)?;
             return Ok(report);
         }
-        self.merge(&mut archive, &mut tell)
+        self.merge(&mut archive, &schema, &mut tell)
     }
 
     fn merge(
         &self,
         archive: &mut ExportArchive,
+        schema: &Schema,
         tell: &mut dyn FnMut(u64),
     ) -> Result<RestoreReport, ClientError> {
         let import_id = number_of(&archive.name);
@@ -104,6 +110,7 @@ impl Client {
             imported: Imported::default(),
         };
         let mut part = Vec::new();
+        let since = archive.manifest.schema_version;
         let flush = |entities, history| {
             let write = Write::MergeExport { import_id, replay, entities, history };
             self.write(write).map(|written| written.imported)
@@ -114,7 +121,8 @@ impl Client {
             if line.fields.is_some() {
                 *report.entities.entry(key.entity_type.clone()).or_default() += 1;
             }
-            let (fields, base) = (line.fields, line.base);
+            let carry = |fields| schema.carried_fields(since, &key.entity_type, fields);
+            let (fields, base) = (line.fields.map(carry), line.base.map(carry));
             part.push((key, ExportedEntity { fields, base, pending: waits }));
             taken += 1;
             if part.len() == MERGED_AT_ONCE {
@@ -174,8 +182,10 @@ fn restore(
     tx.clear_portable()?;
     let mut entities: BTreeMap<EntityType, u64> = BTreeMap::new();
     let mut taken = 0;
+    let (schema, since) = (Arc::clone(tx.schema()), archive.manifest.schema_version);
     archive.each_line(ENTITIES, &mut |line: EntityLine| {
         let key = key_of(&line)?;
+        let carry = |fields| schema.carried_fields(since, &key.entity_type, fields);
         let state = match (line.state, line.fields.is_some()) {
             (LineState::Clean, true) => RowState::Clean,
             (LineState::Pending, true) => RowState::Pending,
@@ -183,7 +193,7 @@ fn restore(
             (LineState::PendingDelete, false) => RowState::PendingDelete,
             _ => return Err(refused("a line of it contradicts itself")),
         };
-        let fields = line.fields.unwrap_or_default();
+        let fields = line.fields.map(carry).unwrap_or_default();
         validate_fields(&fields).map_err(|_| refused("an entity in it is larger than allowed"))?;
         if state.is_visible() {
             *entities.entry(key.entity_type.clone()).or_default() += 1;

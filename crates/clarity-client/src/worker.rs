@@ -19,6 +19,9 @@ use crate::upkeep::Upkeep;
 const GROUP_MAX: usize = 256;
 /// How often another process's writes are looked for while somebody watches.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How many rows are brought up to date at once after a change of the schema: a slice that no
+/// writer notices.
+const SCHEMA_ROWS_AT_ONCE: usize = 500;
 /// How many publications a slow watcher may be behind.
 const WATCH_BUFFER: usize = 1_024;
 
@@ -205,12 +208,25 @@ impl Storing<'_> {
         }
     }
 
-    /// The next command. While there is none, room is made in slices and given back.
+    /// The next command. While there is none, room is made in slices and given back, and rows are
+    /// brought up to date after a change of the schema.
     fn next(&mut self, inbox: &mpsc::Receiver<Command>) -> Option<Command> {
-        while (self.more || self.upkeep.too_large) && self.lock.is_some() {
+        loop {
+            let makes_room = (self.more || self.upkeep.too_large) && self.lock.is_some();
+            if !makes_room && !self.device.has_schema_work() {
+                break;
+            }
             match inbox.try_recv() {
                 Ok(command) => return Some(command),
                 Err(mpsc::TryRecvError::Disconnected) => return None,
+                Err(mpsc::TryRecvError::Empty) if !makes_room => {
+                    if let Err(error) = self.device.follow_schema(SCHEMA_ROWS_AT_ONCE) {
+                        // Somebody else writes, or the disk is full: it goes on after the next
+                        // command, or at the next opening.
+                        tracing::debug!(kind = ?error.kind(), "rows were not brought up to date");
+                        break;
+                    }
+                }
                 Err(mpsc::TryRecvError::Empty) if self.more => {
                     let events = vec![Event::Timer];
                     let mut batch = Batch { events, failed: self.failed, ..Batch::default() };

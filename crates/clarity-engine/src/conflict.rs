@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use clarity_model::{
-    Counter, Effect, EntityKey, FieldChange, Fields, Fold, Kind, LocalTime, ServerTime, TypeSchema,
-    Version,
+    Counter, Effect, EntityKey, FieldChange, Fields, Fold, Kind, LocalTime, Schema, ServerTime,
+    TypeSchema, Version,
 };
 use clarity_store::{
     ConfirmedEntity, ConflictRecord, Ended, EndedAs, NewOperation, OperationState, QueuedOperation,
@@ -134,13 +134,25 @@ impl fmt::Debug for Resolution {
 ///
 /// # Errors
 /// When the store cannot be read; a stored conflict that this version cannot read is left out.
-pub(crate) fn info(record: ConflictRecord) -> Option<ConflictInfo> {
+pub(crate) fn info(schema: &Schema, record: ConflictRecord) -> Option<ConflictInfo> {
     let detail: Detail = serde_json::from_value(record.detail).ok()?;
+    let (since, of) = (record.schema, record.key.entity_type.clone());
+    // Kept under an older version of the schema.
+    let fields = detail.fields.into_iter().map(|field| {
+        let carry = |value| schema.carried_value(since, &of, &field.field, value);
+        ConflictField {
+            field: schema.carried_name(since, &of, &field.field),
+            base: carry(field.base),
+            local: carry(field.local),
+            server: carry(field.server),
+        }
+    });
+    let fields = fields.collect();
     Some(ConflictInfo {
         id: ConflictId(record.id),
         key: record.key,
         opened_at: record.opened_at,
-        fields: detail.fields,
+        fields,
         deleted_by: detail.deleted_by,
         local_version: detail.local_version,
         local_changed_at: detail.local_changed_at,
@@ -174,7 +186,9 @@ pub(crate) fn update(
         return Ok(());
     }
     let before = context.tx.conflict_of(key)?;
-    let local_version = before.and_then(info).map_or(version_before, |before| before.local_version);
+    let local_version = before
+        .and_then(|before| info(context.tx.schema(), before))
+        .map_or(version_before, |before| before.local_version);
     let schema = context.type_schema(key);
     let server = server_side(&schema, confirmed, lane, |other| other.counter < first.counter);
     let detail = describe(lane, first, confirmed, server.as_ref(), folded, local_version);
@@ -277,7 +291,7 @@ pub(crate) fn resolve(
 ) -> Result<Written, WriteError> {
     let record = context.tx.conflict(conflict.0)?.ok_or(WriteError::NoSuchConflict)?;
     let (key, first) = (record.key.clone(), record.counter);
-    let shown = info(record).ok_or(WriteError::NoSuchConflict)?;
+    let shown = info(context.tx.schema(), record).ok_or(WriteError::NoSuchConflict)?;
     let row = context.tx.entity(&key)?;
     let lane = context.tx.lane(&key)?;
     view::materialise_create(context, &lane, row.as_ref())?;

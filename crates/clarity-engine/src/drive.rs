@@ -281,6 +281,9 @@ fn send_push(
     effects: &mut Vec<Effect>,
     is_probe: bool,
 ) -> Result<bool, StoreError> {
+    if schedule.carrying {
+        return Ok(false);
+    }
     let request = schedule.allocate();
     let successes = schedule.successes;
     let ready = |suspect: &Suspect| {

@@ -73,7 +73,7 @@ fn paused(pause: Pause, asked_to_wait: bool) -> &'static str {
         Pause::CaptivePortal => "the network wants a sign-in of its own",
         Pause::AuthRequired => "the server does not know who this is any more",
         Pause::AccessRemoved => "this device or account may not use the server any more",
-        Pause::UpgradeRequired => "this program is too old for the server",
+        Pause::UpgradeRequired => "this program is too old for the server, or too new",
         Pause::Config => "there is no such server at the address",
         Pause::StorageFull => "the storage of this device is full",
         Pause::Damaged => "the store of this device is damaged",
@@ -121,7 +121,9 @@ fn after_pause(pause: Pause, timed: bool) -> &'static str {
         Pause::AuthRequired | Pause::AccessRemoved => {
             "sign in again; everything is kept and is then sent"
         }
-        Pause::UpgradeRequired => "update this program; until then writes are kept here",
+        Pause::UpgradeRequired => {
+            "update this program, or the server if that is older; until then writes are kept here"
+        }
         Pause::Config => "have the server's address looked at; it is tried again by itself",
         Pause::StorageFull => "free some space; then it goes on by itself",
         Pause::Damaged => "have the store examined; nothing is deleted meanwhile",

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use clarity_model::limits::FETCH_KEYS_MAX;
 use clarity_model::{EntityKey, EntityType, LocalTime};
-use clarity_protocol::{Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse};
+use clarity_protocol::{
+    Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse, SchemaStamp,
+};
 use clarity_store::{RequestId, StoreError};
 
 use crate::context::Context;
@@ -126,6 +128,7 @@ pub(crate) fn build(
         incarnation: meta.incarnation,
         epoch: meta.epoch,
         settled_below: push::settled_below(context)?,
+        schema: Some(SchemaStamp::of(context.tx.schema())),
         ranges: ranges.collect(),
         keys,
         rows_max: Some(settings.page_rows(context.tx.live_bytes()?)),

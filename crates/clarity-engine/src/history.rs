@@ -1,7 +1,7 @@
 //! Values that lost: kept for 30 days, so that nothing that a person wrote disappears unseen, and
 //! so that what was decided can be undone.
 
-use clarity_model::{Counter, EntityKey, FieldChange, Fields, Kind, LocalTime};
+use clarity_model::{Counter, EntityKey, FieldChange, Fields, Kind, LocalTime, Schema};
 use clarity_store::{HistoryRecord, NewHistory, StoreError, StoreTransaction};
 use serde::{Deserialize, Serialize};
 
@@ -155,8 +155,20 @@ impl Lost {
         is_edit && self.fields.is_empty() && self.removed.is_empty()
     }
 
-    pub(crate) fn read(record: &HistoryRecord) -> Option<Self> {
-        serde_json::from_value(record.entry.detail.clone()).ok()
+    /// What is kept, carried forward from the version of the schema that it was kept under.
+    pub(crate) fn read(schema: &Schema, record: &HistoryRecord) -> Option<Self> {
+        let lost: Self = serde_json::from_value(record.entry.detail.clone()).ok()?;
+        let (since, of) = (record.schema, &record.entry.key.entity_type);
+        let removed = lost.removed.iter().map(|name| schema.carried_name(since, of, name));
+        Some(Self {
+            kind: lost.kind,
+            removed: removed.collect(),
+            fields: match lost.kind {
+                Some(Kind::Create) => schema.carried_fields(since, of, lost.fields),
+                _ => schema.carried_part(since, of, lost.fields),
+            },
+            seen: schema.carried_part(since, of, lost.seen),
+        })
     }
 }
 
@@ -231,7 +243,9 @@ fn entry(
     record: HistoryRecord,
 ) -> Result<Option<HistoryEntry>, StoreError> {
     let cause = HistoryCause::from_word(&record.entry.cause);
-    let (Some(cause), Some(lost)) = (cause, Lost::read(&record)) else { return Ok(None) };
+    let (Some(cause), Some(lost)) = (cause, Lost::read(tx.schema(), &record)) else {
+        return Ok(None);
+    };
     let obstacle = match undo::plan(tx, &record) {
         Ok(_) => None,
         Err(crate::WriteError::Store(error)) => return Err(error),

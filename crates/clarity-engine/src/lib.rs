@@ -18,6 +18,7 @@
 //! of its own, and no state between two calls.
 
 mod ageing;
+mod carry;
 mod conflict;
 mod context;
 mod drive;
@@ -120,7 +121,7 @@ impl Engine {
     /// An engine for stores of this schema.
     #[must_use]
     pub fn new(schema: &clarity_model::Schema) -> Self {
-        Self { stamp: SchemaStamp { version: schema.version, hash: schema.hash() } }
+        Self { stamp: SchemaStamp::of(schema) }
     }
 
     /// Takes in events. The results of writes and the effects are in the order of the events.
@@ -156,6 +157,8 @@ impl Engine {
             schedule.sweeping |= context.noted.scope;
             handled.more = storage::work(&mut context, &schedule, news)?;
             schedule.making_room = handled.more;
+            schedule.carrying = carry::sweep(&mut context, &mut schedule)?;
+            handled.more |= schedule.carrying;
             handled.effects.extend(drive::drive(&mut context, &mut schedule, &self.stamp)?);
             if schedule.is_in_trouble() && !before.is_in_trouble() {
                 context.tx.add_metric("syncs_failed", 1)?;
@@ -379,7 +382,8 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<ConflictInfo>, StoreError> {
         let records = tx.conflicts(after.map_or(0, |id| id.0), limit)?;
-        Ok(records.into_iter().filter_map(conflict::info).collect())
+        let info = |record| conflict::info(tx.schema(), record);
+        Ok(records.into_iter().filter_map(info).collect())
     }
 
     /// The health sources that this store knows, in the order of their ids.
@@ -434,7 +438,7 @@ impl Engine {
         tx: &StoreTransaction<'_>,
         id: ConflictId,
     ) -> Result<Option<ConflictInfo>, StoreError> {
-        Ok(tx.conflict(id.0)?.and_then(conflict::info))
+        Ok(tx.conflict(id.0)?.and_then(|record| conflict::info(tx.schema(), record)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clarity_model::limits::ATOMIC_PULL_ROWS_MAX;
 use clarity_model::{Counter, Fields, Kind, Outcome, ServerTime, Version};
 use clarity_protocol::{
-    Cursor, OperationAnswer, PullRequest, PullResponse, Row, Scope, SettledOperation,
+    Cursor, OperationAnswer, PullRequest, PullResponse, Row, SchemaStamp, Scope, SettledOperation,
 };
 use clarity_store::{
     ConfirmedEntity, CursorPart, Month, RowState, StoreError, StoreTransaction, StoredEntity,
@@ -35,6 +35,7 @@ pub(crate) fn build(
     Ok(PullRequest {
         incarnation: context.tx.meta()?.incarnation,
         settled_below,
+        schema: Some(SchemaStamp::of(context.tx.schema())),
         from_head: cursor.is_none() && !scope.types.is_empty() && !full_rows,
         scope,
         cursor,

@@ -164,6 +164,7 @@ fn trouble(
         };
         if operation.changes.is_none() && carrier == operation.counter && row.is_none() {
             let sent: Option<WireOperation> = serde_json::from_slice(&bytes).ok();
+            let sent = sent.map(|sent| sent.carried(context.tx.schema()));
             let fields = sent.and_then(|sent| sent.fields).unwrap_or_default();
             let changes: Vec<FieldChange> = differences(None, Some(&fields));
             context.tx.set_operation_changes(operation.counter, &changes)?;

@@ -268,6 +268,12 @@ pub(crate) struct Schedule {
     pub(crate) pause_length_ms: Option<i64>,
     /// Whether what waits is sent before the next read: there is little time.
     pub(crate) uploads_first: bool,
+    /// The version of the schema that what waits has been brought in line with.
+    pub(crate) schema: u32,
+    /// The last operation that was looked at to bring it in line with a later one.
+    pub(crate) carried_through: Counter,
+    /// Whether there are more to look at; nothing is sent meanwhile.
+    pub(crate) carrying: bool,
 }
 
 impl Schedule {
@@ -466,7 +472,7 @@ impl Schedule {
         now: LocalTime,
     ) -> Option<LocalTime> {
         let resume = self.pauses.get(&Pause::UserPaused).and_then(|pause| pause.until);
-        let sweep = self.sweeping.then(|| now.plus_ms(SWEEP_PAUSE_MS));
+        let sweep = (self.sweeping || self.carrying).then(|| now.plus_ms(SWEEP_PAUSE_MS));
         if self.is_held() {
             return [resume, sweep].into_iter().flatten().min();
         }

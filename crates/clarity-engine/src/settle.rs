@@ -1,6 +1,8 @@
 //! Acknowledgement: what the server said of each operation, taken in before the view is folded
 //! again, so that nothing is applied twice and nothing shows twice.
 
+use std::collections::BTreeSet;
+
 use clarity_model::{
     Counter, EntityKey, Fields, Kind, Outcome, RejectReason, Rejection, Seq, ServerTime, Version,
 };
@@ -75,6 +77,12 @@ pub(crate) fn sent(
 ) -> Result<Option<QueuedOperation>, StoreError> {
     let operation = context.tx.operation(id)?;
     Ok(operation.filter(|one| one.first_sent_at.is_some() && one.carrier == Some(id)))
+}
+
+/// What was sent, in the words of the present schema. The bytes stay as they are.
+fn sent_as(context: &Context<'_, '_>, frozen: &[u8]) -> Result<WireOperation, StoreError> {
+    let wire: WireOperation = serde_json::from_slice(frozen).map_err(|_| unreadable_frozen())?;
+    Ok(wire.carried(context.tx.schema()))
 }
 
 fn unexplained() -> Rejection {
@@ -169,7 +177,7 @@ fn after(
         return Ok(Some(told(entity.clone(), before.as_ref())));
     }
     let Some(frozen) = context.tx.frozen(answer.id)? else { return Ok(before) };
-    let wire: WireOperation = serde_json::from_slice(&frozen).map_err(|_| unreadable_frozen())?;
+    let wire = sent_as(context, &frozen)?;
     let version = answer.version.unwrap_or_default();
     let moved = before.as_ref().is_none_or(|before| version > before.version);
     if !moved {
@@ -273,10 +281,18 @@ pub(crate) fn keep_losses(
         return Ok(());
     }
     let Some(frozen) = context.tx.frozen(answer.id)? else { return Ok(()) };
-    let wire: WireOperation = serde_json::from_slice(&frozen).map_err(|_| unreadable_frozen())?;
-    let lost_field = |field: &str| {
-        answer.fields.is_empty() || answer.fields.get(field) == Some(&FieldOutcome::Superseded)
-    };
+    let sent: WireOperation = serde_json::from_slice(&frozen).map_err(|_| unreadable_frozen())?;
+    let schema = context.tx.schema();
+    // A server that answered before its schema took steps names fields as they were sent.
+    let superseded = answer.fields.iter().filter(|(_, one)| **one == FieldOutcome::Superseded);
+    let superseded: BTreeSet<String> = superseded
+        .flat_map(|(name, _)| {
+            let now = schema.carried_name(sent.schema, &sent.key.entity_type, name);
+            [name.clone(), now]
+        })
+        .collect();
+    let wire = sent.carried(schema);
+    let lost_field = |field: &str| answer.fields.is_empty() || superseded.contains(field);
     let mut lost = Lost::of_operation(wire.kind, &wire.changes);
     let sent: Fields = wire.fields.unwrap_or_default();
     for (name, value) in sent.0 {

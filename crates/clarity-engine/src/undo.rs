@@ -36,7 +36,7 @@ pub(crate) fn plan(tx: &StoreTransaction<'_>, record: &HistoryRecord) -> Result<
             return Err(WriteError::UndoneAlready(operation));
         }
     }
-    let lost = Lost::read(record).ok_or(WriteError::NoSuchHistory)?;
+    let lost = Lost::read(tx.schema(), record).ok_or(WriteError::NoSuchHistory)?;
     let key = record.entry.key.clone();
     let row = tx.entity(&key)?.filter(|row| row.state.is_visible());
     match (lost.kind, row) {

@@ -146,6 +146,17 @@ impl Schema {
         later.flat_map(|migration| &migration.steps).map(MigrationStep::entity_type).collect()
     }
 
+    /// Whether a step since this version changes a field of this name, or gives it the name.
+    #[must_use]
+    pub fn touches(&self, since: u32, entity_type: &EntityType, name: &str) -> bool {
+        self.steps(since, entity_type).any(|step| match step {
+            MigrationStep::RenameField { from, to, .. } => from == name || to == name,
+            MigrationStep::Default { field, .. } | MigrationStep::MapValues { field, .. } => {
+                field == name
+            }
+        })
+    }
+
     fn steps<'s>(
         &'s self,
         since: u32,
@@ -168,7 +179,8 @@ impl Schema {
     }
 
     /// One value of a field of an older version: what it is called and what it is now.
-    fn carried_value(
+    #[must_use]
+    pub fn carried_value(
         &self,
         since: u32,
         entity_type: &EntityType,

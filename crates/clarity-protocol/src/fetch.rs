@@ -4,6 +4,7 @@ use clarity_model::{Counter, EntityKey, EntityType, Epoch, Incarnation, Seq, Ser
 use serde::{Deserialize, Serialize};
 
 use crate::pull::Row;
+use crate::push::SchemaStamp;
 
 /// Asks for entities by their keys, and for all records of a type in a stretch of time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct FetchRequest {
     pub epoch: Option<Epoch>,
     /// As in a pull: rows name the store's operations from here on that they contain.
     pub settled_below: Counter,
+    /// The device's schema, as in a pull.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaStamp>,
     /// The entities, at most [`clarity_model::limits::FETCH_KEYS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<EntityKey>,

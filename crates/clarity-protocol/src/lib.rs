@@ -24,7 +24,7 @@ pub use problem::{Problem, ProblemCode};
 pub use pull::{Cursor, PullRequest, PullResponse, Row, Scope, SettledOperation};
 pub use push::{
     FieldOutcome, OperationAnswer, PushRequest, PushResponse, SchemaStamp, WireEntity,
-    WireOperation,
+    WireOperation, refused_by_schema,
 };
 
 pub use clarity_model as model;

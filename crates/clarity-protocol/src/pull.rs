@@ -8,6 +8,8 @@ use clarity_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::push::SchemaStamp;
+
 /// Which part of an account a cursor follows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Scope {
@@ -81,6 +83,9 @@ pub struct PullRequest {
     /// As in a push: operations below it have been answered on the device, so the server need not
     /// send rows whose newest change is one of them.
     pub settled_below: Counter,
+    /// The device's schema; without one the device takes every field as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaStamp>,
     /// What to follow.
     #[serde(default)]
     pub scope: Scope,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use clarity_model::{
     Counter, EntityId, EntityKey, Epoch, FieldChange, Fields, Incarnation, Kind, LocalTime,
-    Outcome, Rejection, ServerTime, Version,
+    Outcome, Rejection, Schema, ServerTime, Version,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,6 +17,22 @@ pub struct SchemaStamp {
     pub version: u32,
     /// Its hash.
     pub hash: String,
+    /// The newest of its versions that has steps: whoever has an older one misreads what this one
+    /// writes. Absent for zero, when none has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl SchemaStamp {
+    /// What a schema says of itself.
+    #[must_use]
+    pub fn of(schema: &Schema) -> Self {
+        Self { version: schema.version, hash: schema.hash(), steps: schema.steps_version() }
+    }
 }
 
 /// Some operations of one device, in the order in which they were made. `Debug` counts the
@@ -83,6 +99,31 @@ pub struct WireOperation {
     pub schema: u32,
     /// When the newest operation was made, by the device's clock: for showing only.
     pub at: LocalTime,
+}
+
+impl WireOperation {
+    /// The operation in the words of a later version of the schema. What was sent keeps its bytes;
+    /// this is how they are read.
+    #[must_use]
+    pub fn carried(mut self, schema: &Schema) -> Self {
+        let (since, of) = (self.schema, &self.key.entity_type);
+        self.fields = self.fields.map(|fields| schema.carried_fields(since, of, fields));
+        // On the wire only an update has changes.
+        if !self.changes.is_empty() {
+            self.changes = schema.carried_changes(since, of, Kind::Update, self.changes);
+        }
+        self.schema = since.max(schema.version);
+        self
+    }
+}
+
+/// Why a change is not carried forward, in words: a step of the schema no longer takes its value.
+#[must_use]
+pub fn refused_by_schema(field: &str) -> String {
+    format!(
+        "the app has changed: \"{field}\" no longer takes the value of this change; choose another \
+         value and try again, or discard it"
+    )
 }
 
 /// What became of the operations of a push, in the same order, one entry for each.

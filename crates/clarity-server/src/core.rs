@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use clarity_model::{
     Counter, EntityId, EntityKey, EntityType, Epoch, Fields, Incarnation, Outcome, Schema, Seq,
-    ServerTime, Version, limits,
+    ServerTime, Version, limits, schemas_agree,
 };
 use clarity_protocol::{
     FetchPosition, FetchRequest, FetchResponse, PullRequest, PullResponse, PushRequest,
-    PushResponse,
+    PushResponse, SchemaStamp,
 };
 
 use crate::apply::{Context, apply};
@@ -85,14 +85,17 @@ pub struct DumpedReceipt {
 impl Core {
     /// Opens a server on an SQLite database.
     ///
+    /// Entities that follow an older version of the schema are carried forward first.
+    ///
     /// # Errors
-    /// See [`SqliteStorage::open`].
+    /// See [`SqliteStorage::open`] and [`SqliteStorage::follow_schema`].
     pub fn open_sqlite(
         options: &SqliteOptions,
         schema: Arc<Schema>,
         environment: Arc<dyn Environment>,
     ) -> Result<Self, StorageError> {
         let storage = SqliteStorage::open(options, &*environment)?;
+        storage.follow_schema(&schema)?;
         storage.settle_windows(&schema)?;
         Ok(Self { storage, schema, environment, keep_receipts: false })
     }
@@ -158,6 +161,7 @@ impl<S: Storage> Core<S> {
         request: &PushRequest,
     ) -> Result<Pushed, RequestError> {
         let epoch = self.epoch();
+        self.check_schema(Some(&request.schema))?;
         check_push(epoch, request)?;
         let context = self.context(device)?;
         let applied = self.storage.write::<_, StorageError>(account, |transaction| {
@@ -165,6 +169,22 @@ impl<S: Storage> Core<S> {
         })?;
         let response = PushResponse { epoch, at: context.now, answers: applied.answers };
         Ok(Pushed { response, changed: applied.changed.into_iter().collect() })
+    }
+
+    /// Sends a device away whose schema lacks steps that this one has taken, or the reverse: it
+    /// would misread what it is told, or be misread.
+    fn check_schema(&self, device: Option<&SchemaStamp>) -> Result<(), RequestError> {
+        let Some(device) = device else { return Ok(()) };
+        let server = (self.schema.version, self.schema.steps_version());
+        if schemas_agree(server, (device.version, device.steps)) {
+            return Ok(());
+        }
+        let (server, device_version) = (server.0, device.version);
+        Err(if device.version < self.schema.steps_version() {
+            RequestError::OlderSchema { device: device_version, server }
+        } else {
+            RequestError::NewerSchema { device: device_version, server }
+        })
     }
 
     /// What applying needs to know besides the request.
@@ -244,6 +264,7 @@ impl<S: Storage> Core<S> {
         mut rows: R,
     ) -> Result<(FetchResponse, R), RequestError> {
         let epoch = self.epoch();
+        self.check_schema(request.schema.as_ref())?;
         check_fetch(epoch, request)?;
         let at = self.environment.now();
         self.storage.read(account, |snapshot| {
@@ -263,6 +284,7 @@ impl<S: Storage> Core<S> {
         request: &PullRequest,
         mut rows: R,
     ) -> Result<(PullResponse, R), RequestError> {
+        self.check_schema(request.schema.as_ref())?;
         let identity = self.storage.identity();
         let at = self.environment.now();
         self.storage.read(account, |snapshot| {

@@ -18,6 +18,29 @@ pub enum RequestError {
     /// The request contradicts itself or asks for what there is not.
     #[error("{0}")]
     BadRequest(&'static str),
+    /// The device's schema lacks steps that the server's has taken.
+    #[error(
+        "this app has version {device} of the schema, and the server has version {server}, which \
+         this app would misread: update the app; what was written in it is kept and sent then"
+    )]
+    OlderSchema {
+        /// The device's version.
+        device: u32,
+        /// The server's version.
+        server: u32,
+    },
+    /// The server's schema lacks steps that the device's has taken.
+    #[error(
+        "this app has version {device} of the schema, and the server only has version {server}: \
+         whoever runs the server loads the newer schema; what was written in the app is kept and \
+         sent then"
+    )]
+    NewerSchema {
+        /// The device's version.
+        device: u32,
+        /// The server's version.
+        server: u32,
+    },
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -46,6 +69,18 @@ impl RequestError {
                 Problem::new(400, ProblemCode::BadRequest, "The request cannot be carried out")
                     .with_detail(*words)
             }
+            Self::OlderSchema { .. } => Problem::new(
+                426,
+                ProblemCode::UpgradeRequired,
+                "This app is too old for the server",
+            )
+            .with_detail(self.to_string()),
+            Self::NewerSchema { .. } => Problem::new(
+                426,
+                ProblemCode::UpgradeRequired,
+                "The server is too old for this app",
+            )
+            .with_detail(self.to_string()),
             Self::Storage(error) => storage_problem(error),
         }
     }

@@ -125,6 +125,7 @@ impl<S: Storage> Core<S> {
         let request = PullRequest {
             incarnation: Incarnation(0),
             settled_below: clarity_model::Counter(0),
+            schema: None,
             scope,
             cursor,
             from_head: false,

@@ -29,12 +29,18 @@ impl StoreTransaction<'_> {
     /// When it cannot be read.
     pub fn confirmed(&self, key: &EntityKey) -> Result<Option<ConfirmedEntity>, StoreError> {
         self.read_one(
-            "SELECT fields, deleted, version, seq, updated_at FROM confirmed
+            "SELECT fields, deleted, version, seq, updated_at, schema FROM confirmed
              WHERE type = ?1 AND id = ?2",
             params![key.entity_type.as_str(), IdValue::of(&key.id)],
             |row| {
+                let fields = Fields(read_fields(row.get_ref(0)?, "confirmed", "fields")?);
+                // Of a deleted entity nothing may be known.
+                let (since, known) = (row.get(5)?, !fields.is_empty() || !row.get(1)?);
                 Ok(ConfirmedEntity {
-                    fields: Fields(read_fields(row.get_ref(0)?, "confirmed", "fields")?),
+                    fields: match known {
+                        true => self.schema().carried_fields(since, &key.entity_type, fields),
+                        false => fields,
+                    },
                     deleted: row.get(1)?,
                     version: Version(read_unsigned(row, 2)?),
                     seq: Seq(read_unsigned(row, 3)?),
@@ -54,11 +60,11 @@ impl StoreTransaction<'_> {
         confirmed: &ConfirmedEntity,
     ) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO confirmed (type, id, fields, deleted, version, seq, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO confirmed (type, id, fields, deleted, version, seq, updated_at, schema)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (type, id) DO UPDATE SET fields = excluded.fields,
                  deleted = excluded.deleted, version = excluded.version, seq = excluded.seq,
-                 updated_at = excluded.updated_at",
+                 updated_at = excluded.updated_at, schema = excluded.schema",
             params![
                 key.entity_type.as_str(),
                 IdValue::of(&key.id),
@@ -67,6 +73,7 @@ impl StoreTransaction<'_> {
                 signed(confirmed.version.0),
                 signed(confirmed.seq.0),
                 confirmed.updated_at.0,
+                self.schema().version,
             ],
         )?;
         Ok(())

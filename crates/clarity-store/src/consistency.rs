@@ -96,6 +96,16 @@ impl StoreTransaction<'_> {
                 layout.table
             );
             entities += self.count(&sql)?;
+            let Some(unbrought) = layout.unbrought.as_ref().filter(|one| !one.layout.generic)
+            else {
+                continue;
+            };
+            let sql = format!(
+                "SELECT count(*) FROM {} AS e WHERE state IN (1, 3) \
+                 {WITHOUT} '{entity_type}' AND o.id = e.id)",
+                unbrought.layout.table
+            );
+            entities += self.count(&sql)?;
         }
         Ok(entities)
     }

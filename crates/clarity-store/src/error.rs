@@ -43,6 +43,24 @@ pub enum StoreError {
         /// The latest format that this program knows.
         known: u32,
     },
+    /// A later version of the app changed what is stored, and this one would misread it. Nothing
+    /// was changed.
+    #[error(
+        "the store follows version {found} of the schema, and this program has version {known}, \
+         which would misread it; update the program"
+    )]
+    NewerSchema {
+        /// The version of the schema that the file follows.
+        found: u32,
+        /// The version of this program's schema.
+        known: u32,
+    },
+    /// The schema's steps are not those that the file has taken. Nothing was changed.
+    #[error("the store was made with another history of the schema: {problem}")]
+    SchemaHistory {
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A sound database that belongs to something else. It was not changed.
     #[error("the file belongs to another program; choose another path for the store")]
     NotAStore,
@@ -148,12 +166,13 @@ impl StoreError {
             Self::Full => StoreErrorKind::Full,
             Self::Io { .. } | Self::ReadOnly => StoreErrorKind::Io,
             Self::Damaged { .. } | Self::InvalidValue { .. } => StoreErrorKind::Damaged,
-            Self::NewerStore { .. } => StoreErrorKind::NewerStore,
+            Self::NewerStore { .. } | Self::NewerSchema { .. } => StoreErrorKind::NewerStore,
             Self::NotAStore => StoreErrorKind::NotAStore,
             Self::KeyRequired | Self::WrongKey | Self::NotEncrypted => StoreErrorKind::Key,
-            Self::Schema { .. } | Self::Journal { .. } | Self::EncryptionUnavailable => {
-                StoreErrorKind::Configuration
-            }
+            Self::Schema { .. }
+            | Self::SchemaHistory { .. }
+            | Self::Journal { .. }
+            | Self::EncryptionUnavailable => StoreErrorKind::Configuration,
             Self::NotJson { .. }
             | Self::NoSuchOperation(_)
             | Self::NoTimeField(_)

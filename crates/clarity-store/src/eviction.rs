@@ -95,6 +95,10 @@ impl StoreTransaction<'_> {
             Some(entity_type) => self.shared.layouts.of(entity_type),
             None => self.shared.layouts.generic(),
         };
+        // What is being brought from one table into another is not given up meanwhile.
+        if layout.unbrought.is_some() {
+            return Ok(Vec::new());
+        }
         let name = if layout.generic { "type" } else { "?4" };
         let texts_only = if samples { " AND id < x''" } else { "" };
         let sql = format!(
@@ -168,7 +172,7 @@ impl StoreTransaction<'_> {
         time_ms: &str,
     ) -> Result<Vec<Month>, StoreError> {
         let layout = self.shared.layouts.of(entity_type);
-        if layout.column(time_ms).is_none() {
+        if layout.column(time_ms).is_none() || layout.unbrought.is_some() {
             return Ok(Vec::new());
         }
         // From month to month by the key, so that the rows of one are not all walked.
@@ -277,6 +281,7 @@ impl StoreTransaction<'_> {
     }
 
     fn delete_row(&mut self, key: &EntityKey) -> Result<(), StoreError> {
+        self.bring(key)?;
         let layout = self.shared.layouts.of(&key.entity_type);
         let mut statement = self.prepared(&layout.delete)?;
         bind_key(&mut statement, layout, key)?;
@@ -293,7 +298,7 @@ impl StoreTransaction<'_> {
         let of_type = if layout.generic { "type = ?1" } else { "?1 IS NOT NULL" };
         let sql = format!(
             "SELECT count(*) FROM {} WHERE {of_type} AND state = 0 AND seq = 0",
-            layout.table
+            layout.from
         );
         let count = self.read_one(&sql, [entity_type.as_str()], |row| read_unsigned(row, 0))?;
         Ok(count.unwrap_or_default())
@@ -307,13 +312,14 @@ impl StoreTransaction<'_> {
     pub fn table_bytes(&self, entity_type: &EntityType) -> Result<Option<u64>, StoreError> {
         const MODULE: &str = "SELECT 1 FROM pragma_module_list WHERE name = 'dbstat'";
         let can_tell = self.read_one(MODULE, [], |_| Ok(()))?.is_some();
-        if self.shared.layouts.of(entity_type).generic || !can_tell {
+        let layout = self.shared.layouts.of(entity_type);
+        if layout.generic || !can_tell {
             return Ok(None);
         }
         self.read_one(
             "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE aggregate = TRUE AND name IN
                  (SELECT name FROM sqlite_schema WHERE tbl_name = ?1)",
-            [format!("entity_{entity_type}")],
+            [&layout.name],
             |row| read_unsigned(row, 0),
         )
     }

@@ -103,6 +103,7 @@ impl StoreTransaction<'_> {
     /// When it cannot be written.
     pub fn move_entity(&mut self, from: &EntityKey, to: &EntityId) -> Result<(), StoreError> {
         let target = EntityKey { entity_type: from.entity_type.clone(), id: to.clone() };
+        self.bring(from)?;
         let priority = self.kept(from)?.max(self.kept(&target)?);
         self.set_kept(&target, priority)?;
         if self.entity(&target)?.is_some() {

@@ -80,6 +80,8 @@ pub struct ConflictRecord {
     pub opened_at: LocalTime,
     /// What the engine keeps about it.
     pub detail: Value,
+    /// The version of the schema file that the fields in it are of.
+    pub schema: u32,
 }
 
 impl std::fmt::Debug for ConflictRecord {
@@ -132,6 +134,8 @@ pub struct HistoryRecord {
     pub entry: NewHistory,
     /// The operation that brought it back, if one did.
     pub undone_by: Option<Counter>,
+    /// The version of the schema file that the fields in it are of.
+    pub schema: u32,
 }
 
 impl StoreTransaction<'_> {
@@ -197,10 +201,11 @@ impl StoreTransaction<'_> {
         detail: &Value,
     ) -> Result<i64, StoreError> {
         let id = self.read_one(
-            "INSERT INTO conflict (type, entity, counter, opened_at, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO conflict (type, entity, counter, opened_at, detail, schema)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (type, entity) DO UPDATE SET counter = excluded.counter,
-                 opened_at = excluded.opened_at, detail = excluded.detail
+                 opened_at = excluded.opened_at, detail = excluded.detail,
+                 schema = excluded.schema
              RETURNING id",
             params![
                 key.entity_type.as_str(),
@@ -208,6 +213,7 @@ impl StoreTransaction<'_> {
                 signed(counter.0),
                 opened_at.0,
                 json_text(detail, "conflict", "detail")?,
+                self.schema().version,
             ],
             |row| Ok(row.get(0)?),
         )?;
@@ -220,7 +226,7 @@ impl StoreTransaction<'_> {
     /// When it cannot be read.
     pub fn conflict(&self, id: i64) -> Result<Option<ConflictRecord>, StoreError> {
         self.read_one(
-            "SELECT id, type, entity, counter, opened_at, detail FROM conflict WHERE id = ?1",
+            "SELECT id, type, entity, counter, opened_at, detail, schema FROM conflict WHERE id = ?1",
             [id],
             read_conflict,
         )
@@ -232,7 +238,7 @@ impl StoreTransaction<'_> {
     /// When it cannot be read.
     pub fn conflict_of(&self, key: &EntityKey) -> Result<Option<ConflictRecord>, StoreError> {
         self.read_one(
-            "SELECT id, type, entity, counter, opened_at, detail FROM conflict
+            "SELECT id, type, entity, counter, opened_at, detail, schema FROM conflict
              WHERE type = ?1 AND entity = ?2",
             params![key.entity_type.as_str(), IdValue::of(&key.id)],
             read_conflict,
@@ -245,7 +251,7 @@ impl StoreTransaction<'_> {
     /// When they cannot be read.
     pub fn conflicts(&self, after: i64, limit: usize) -> Result<Vec<ConflictRecord>, StoreError> {
         self.read_all(
-            "SELECT id, type, entity, counter, opened_at, detail FROM conflict
+            "SELECT id, type, entity, counter, opened_at, detail, schema FROM conflict
              WHERE id > ?1 ORDER BY id LIMIT ?2",
             [after, row_limit(limit)],
             read_conflict,
@@ -276,8 +282,8 @@ impl StoreTransaction<'_> {
     /// When it cannot be written.
     pub fn add_history(&mut self, entry: &NewHistory) -> Result<i64, StoreError> {
         self.execute(
-            "INSERT INTO history (at, type, entity, counter, cause, detail, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO history (at, type, entity, counter, cause, detail, expires_at, schema)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 entry.at.0,
                 entry.key.entity_type.as_str(),
@@ -286,6 +292,7 @@ impl StoreTransaction<'_> {
                 entry.cause,
                 json_text(&entry.detail, "history", "detail")?,
                 entry.expires_at.0,
+                self.schema().version,
             ],
         )?;
         Ok(self.shared.connection.last_insert_rowid())
@@ -297,7 +304,7 @@ impl StoreTransaction<'_> {
     /// When it cannot be read.
     pub fn history_entry(&self, id: i64) -> Result<Option<HistoryRecord>, StoreError> {
         self.read_one(
-            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by
+            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by, schema
              FROM history WHERE id = ?1",
             [id],
             read_history,
@@ -315,7 +322,7 @@ impl StoreTransaction<'_> {
         limit: usize,
     ) -> Result<Vec<HistoryRecord>, StoreError> {
         self.read_all(
-            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by
+            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by, schema
              FROM history INDEXED BY history_by_entity
              WHERE type = ?1 AND entity = ?2 AND id > ?3 ORDER BY id LIMIT ?4",
             params![key.entity_type.as_str(), IdValue::of(&key.id), after, row_limit(limit)],
@@ -329,7 +336,7 @@ impl StoreTransaction<'_> {
     /// When they cannot be read.
     pub fn history(&self, after: i64, limit: usize) -> Result<Vec<HistoryRecord>, StoreError> {
         self.read_all(
-            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by
+            "SELECT id, at, type, entity, counter, cause, detail, expires_at, undone_by, schema
              FROM history WHERE id > ?1 ORDER BY id LIMIT ?2",
             [after, row_limit(limit)],
             read_history,
@@ -378,6 +385,7 @@ fn read_conflict(row: &Row<'_>) -> Result<ConflictRecord, StoreError> {
         counter: Counter(read_unsigned(row, 3)?),
         opened_at: LocalTime(row.get(4)?),
         detail: read_json(row.get_ref(5)?, "conflict", "detail")?,
+        schema: row.get(6)?,
     })
 }
 
@@ -393,5 +401,6 @@ fn read_history(row: &Row<'_>) -> Result<HistoryRecord, StoreError> {
             expires_at: LocalTime(row.get(7)?),
         },
         undone_by: read_optional_unsigned(row, 8)?.map(Counter),
+        schema: row.get(9)?,
     })
 }

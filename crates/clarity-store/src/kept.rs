@@ -99,6 +99,7 @@ impl StoreTransaction<'_> {
         grain_ms: i64,
     ) -> Result<(), StoreError> {
         for key in keys {
+            self.bring(key)?;
             let layout = self.shared.layouts.of(&key.entity_type);
             let mut statement = self.prepared(&layout.touch)?;
             let next = bind_key(&mut statement, layout, key)?;

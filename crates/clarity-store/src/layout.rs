@@ -6,11 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use clarity_model::{Column, EntityType, RollupSchema};
+use std::sync::Arc;
+
+use clarity_model::{Column, EntityId, EntityType, RollupSchema, Schema};
 use rusqlite::Connection;
 
+use crate::carry::Unbrought;
 use crate::error::StoreError;
-use crate::value::{read_optional_json, read_type};
+use crate::follow::{Work, stored_schema};
+use crate::value::{read_json, read_optional_json, read_type};
 
 /// One declared column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +40,18 @@ pub(crate) struct RollupLayout {
 #[derive(Debug)]
 pub(crate) struct TypeLayout {
     pub(crate) generic: bool,
+    /// The table's name.
+    pub(crate) name: String,
     /// The table's name, quoted.
     pub(crate) table: String,
+    /// What is read: the table, or this and the one that rows are brought from, as one.
+    pub(crate) from: String,
+    /// Where rows lie that have not been brought yet.
+    pub(crate) unbrought: Option<Unbrought>,
+    /// Which of its two names the table has.
+    pub(crate) part: u8,
+    /// What is left to do after the schema has changed.
+    pub(crate) work: Option<Work>,
     /// The declared columns, in the order of their names.
     pub(crate) columns: Vec<ColumnLayout>,
     pub(crate) rollup: Option<RollupLayout>,
@@ -69,6 +83,11 @@ impl TypeLayout {
             .map(|index| self.columns[index].kind)
     }
 
+    /// Whether a column is new and some rows still have its field in `extra`.
+    pub(crate) fn is_filling(&self, name: &str) -> bool {
+        self.work.as_ref().is_some_and(|work| work.fill.iter().any(|field| field == name))
+    }
+
     /// The condition that a row has the key.
     pub(crate) fn key_condition(&self) -> &'static str {
         key_condition(self.generic)
@@ -76,25 +95,20 @@ impl TypeLayout {
 
     fn new(
         generic: bool,
-        table: String,
+        name: &str,
         columns: Vec<ColumnLayout>,
         rollup: Option<RollupSchema>,
+        unbrought: Option<(Unbrought, String)>,
     ) -> Self {
+        let table = format!("\"{name}\"");
+        let (unbrought, from) = unbrought.unzip();
+        let from = from.unwrap_or_else(|| table.clone());
         let key = key_condition(generic);
         let next = if generic { 3 } else { 2 };
-        let declared: String =
-            columns.iter().map(|column| format!("\"{}\", ", column.name)).collect();
+        let declared = declared(&columns);
         let select_columns =
             format!("{declared}extra, version, seq, updated_at, state, import_id, id");
-        let (key_columns, conflict) =
-            if generic { ("id, type, ", "(type, id)") } else { ("id, ", "(id)") };
-        let parameters: Vec<String> =
-            (1..next + columns.len() + 6).map(|number| format!("?{number}")).collect();
-        let insert_into = format!(
-            "INSERT INTO {table} ({key_columns}{declared}extra, version, seq, updated_at, state, \
-             import_id) VALUES ({}) ON CONFLICT {conflict} DO",
-            parameters.join(", ")
-        );
+        let insert_into = insert_into(generic, &table, &columns);
         let replaced: String = columns
             .iter()
             .map(|column| format!("\"{0}\" = excluded.\"{0}\", ", column.name))
@@ -107,9 +121,9 @@ impl TypeLayout {
             next + 3,
         );
         let of_type = if generic { "type = ?1 AND " } else { "?1 IS NOT NULL AND " };
-        let rollup = rollup.map(|rollup| RollupLayout::new(&table, key, rollup));
+        let rollup = rollup.map(|rollup| RollupLayout::new((&table, &from), key, rollup));
         Self {
-            select: format!("SELECT {select_columns} FROM {table} WHERE {key}"),
+            select: format!("SELECT {select_columns} FROM {from} WHERE {key}"),
             insert: format!("{insert_into} NOTHING"),
             upsert: format!(
                 "{insert_into} UPDATE SET {replaced}extra = excluded.extra, \
@@ -128,12 +142,17 @@ impl TypeLayout {
                 next + 1
             ),
             list: format!(
-                "SELECT {select_columns} FROM {table} \
+                "SELECT {select_columns} FROM {from} \
                  WHERE {of_type}id > ?2 AND state < ?3 ORDER BY id LIMIT ?4"
             ),
-            count: format!("SELECT count(*) FROM {table} WHERE {of_type}state < 2"),
+            count: format!("SELECT count(*) FROM {from} WHERE {of_type}state < 2"),
             generic,
+            name: name.to_owned(),
             table,
+            from,
+            unbrought,
+            part: 0,
+            work: None,
             columns,
             rollup,
             select_columns,
@@ -141,19 +160,36 @@ impl TypeLayout {
     }
 }
 
+fn declared(columns: &[ColumnLayout]) -> String {
+    columns.iter().map(|column| format!("\"{}\", ", column.name)).collect()
+}
+
+fn insert_into(generic: bool, table: &str, columns: &[ColumnLayout]) -> String {
+    let (key, conflict, next) =
+        if generic { ("id, type, ", "(type, id)", 3) } else { ("id, ", "(id)", 2) };
+    let parameters: Vec<String> =
+        (1..next + columns.len() + 6).map(|number| format!("?{number}")).collect();
+    format!(
+        "INSERT INTO {table} ({key}{}extra, version, seq, updated_at, state, import_id) \
+         VALUES ({}) ON CONFLICT {conflict} DO",
+        declared(columns),
+        parameters.join(", ")
+    )
+}
+
 fn key_condition(generic: bool) -> &'static str {
     if generic { "id = ?1 AND type = ?2" } else { "id = ?1" }
 }
 
 impl RollupLayout {
-    fn new(table: &str, key: &str, declaration: RollupSchema) -> Self {
+    fn new((table, from): (&str, &str), key: &str, declaration: RollupSchema) -> Self {
         let RollupSchema { kind, source, time_ms, value } = &declaration;
         let counts = format!("\"{value}\" IS NOT NULL AND state < 2");
         Self {
             day_of_row: format!("SELECT \"{kind}\", \"{time_ms}\" FROM {table} WHERE {key}"),
             sums: format!(
                 "SELECT coalesce(\"{source}\", ''), count(*), total(\"{value}\"), \
-                 min(\"{value}\"), max(\"{value}\") FROM {table} \
+                 min(\"{value}\"), max(\"{value}\") FROM {from} \
                  WHERE \"{kind}\" = ?1 AND \"{time_ms}\" >= ?2 AND \"{time_ms}\" < ?3 \
                  AND {counts} GROUP BY 1"
             ),
@@ -173,6 +209,8 @@ impl RollupLayout {
 pub(crate) struct Layouts {
     pub(crate) types: BTreeMap<EntityType, TypeLayout>,
     generic: TypeLayout,
+    /// The schema that the file follows, while there is something left to do for it.
+    pub(crate) stored: Option<Arc<Schema>>,
 }
 
 impl Layouts {
@@ -186,6 +224,12 @@ impl Layouts {
         &self.generic
     }
 
+    /// The first type for which something is left to do.
+    pub(crate) fn next_work(&self) -> Option<(&EntityType, &TypeLayout, &Work)> {
+        let mut types = self.types.iter();
+        types.find_map(|(name, layout)| Some((name, layout, layout.work.as_ref()?)))
+    }
+
     /// Reads what the file has.
     pub(crate) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let mut columns: BTreeMap<EntityType, Vec<ColumnLayout>> = BTreeMap::new();
@@ -197,25 +241,72 @@ impl Layouts {
             let kind = column_from_word(row.get_ref(2)?.as_str().unwrap_or_default())?;
             columns.entry(entity_type).or_default().push(ColumnLayout { name: row.get(1)?, kind });
         }
+        let mut work = load_work(connection)?;
+        let stored = if work.is_empty() { None } else { stored_schema(connection)? };
         let mut types = BTreeMap::new();
         let mut statement =
-            connection.prepare("SELECT type, rollup FROM declared_type ORDER BY type")?;
+            connection.prepare("SELECT type, rollup, part FROM declared_type ORDER BY type")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let entity_type = read_type(row.get_ref(0)?, "declared_type")?;
             let rollup = read_optional_json(row.get_ref(1)?, "declared_type", "rollup")?;
+            let part = row.get(2)?;
             let columns = columns.remove(&entity_type).unwrap_or_default();
-            let table = table_name(&entity_type);
-            types.insert(entity_type, TypeLayout::new(false, table, columns, rollup));
+            let name = table_name(&entity_type, part);
+            let (work, unbrought) = work.remove(&entity_type).unzip();
+            let unbrought = unbrought.flatten().zip(stored.as_ref()).map(|(unbrought, stored)| {
+                let table = format!("\"{name}\"");
+                let from = unbrought.both(stored, &entity_type, &table, &columns);
+                (unbrought, from)
+            });
+            let mut layout = TypeLayout::new(false, &name, columns, rollup, unbrought);
+            (layout.part, layout.work) = (part, work);
+            types.insert(entity_type, layout);
         }
-        let generic = TypeLayout::new(true, "entity_generic".to_owned(), Vec::new(), None);
-        Ok(Self { types, generic })
+        let generic = TypeLayout::new(true, "entity_generic", Vec::new(), None, None);
+        Ok(Self { types, generic, stored })
     }
 }
 
-/// The quoted name of a declared type's table.
-pub(crate) fn table_name(entity_type: &EntityType) -> String {
-    format!("\"entity_{entity_type}\"")
+/// What is left to do for each type, and where rows lie that have not been brought.
+fn load_work(
+    connection: &Connection,
+) -> Result<BTreeMap<EntityType, (Work, Option<Unbrought>)>, StoreError> {
+    const TABLE: &str = "schema_work";
+    let mut all = BTreeMap::new();
+    let mut statement =
+        connection.prepare("SELECT type, source, columns, since, fill, after FROM schema_work")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let entity_type = read_type(row.get_ref(0)?, TABLE)?;
+        let source: Option<String> = row.get(1)?;
+        let columns: Option<Vec<(String, String)>> =
+            read_optional_json(row.get_ref(2)?, TABLE, "columns")?;
+        let columns = columns.unwrap_or_default().into_iter();
+        let columns = columns.map(|(name, word)| {
+            Ok::<_, StoreError>(ColumnLayout { name, kind: column_from_word(&word)? })
+        });
+        let columns: Vec<ColumnLayout> = columns.collect::<Result<_, _>>()?;
+        let since = row.get(3)?;
+        let unbrought = source.as_ref().map(|name| {
+            let generic = name == "entity_generic";
+            let layout = Box::new(TypeLayout::new(generic, name, columns, None, None));
+            Unbrought { layout, since }
+        });
+        let after = row.get_ref(5)?.as_str_or_null().ok().flatten();
+        let after = after.and_then(|text| EntityId::new(text).ok());
+        let fill = read_json(row.get_ref(4)?, TABLE, "fill")?;
+        all.insert(entity_type, (Work { source, fill, after }, unbrought));
+    }
+    Ok(all)
+}
+
+/// The name of a declared type's table. A table that takes the place of another needs a second one.
+pub(crate) fn table_name(entity_type: &EntityType, part: u8) -> String {
+    match part {
+        0 => format!("entity_{entity_type}"),
+        part => format!("entity_{entity_type}.{part}"),
+    }
 }
 
 /// The word for a kind of column in `declared_column`.
@@ -239,7 +330,7 @@ pub(crate) fn column_sql_type(kind: Column) -> &'static str {
     }
 }
 
-fn column_from_word(word: &str) -> Result<Column, StoreError> {
+pub(crate) fn column_from_word(word: &str) -> Result<Column, StoreError> {
     Ok(match word {
         "integer" => Column::Integer,
         "number" => Column::Number,

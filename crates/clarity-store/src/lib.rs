@@ -12,6 +12,7 @@
 //!
 //! *Architecture Invariant:* a file that is not a sound store of a known version is never written.
 
+mod carry;
 mod confirmed;
 mod consistency;
 mod counts;
@@ -23,6 +24,7 @@ mod error;
 mod evicted;
 mod eviction;
 mod examine;
+mod follow;
 mod identity;
 mod ids;
 mod inbox;
@@ -74,6 +76,7 @@ pub use options::{Birth, Journal, OpenOptions};
 pub use portable::{PortableRow, TABLES_VERSION};
 pub use pull::{CursorPart, ImportRecord};
 pub use query::{Comparison, Position, Query, QueryPage};
+pub use queue::OlderOperations;
 #[cfg(not(target_arch = "wasm32"))]
 pub use recovery::{Salvage, Salvaged, TableReport};
 #[cfg(not(target_arch = "wasm32"))]

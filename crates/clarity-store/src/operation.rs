@@ -105,7 +105,8 @@ pub struct QueuedOperation {
     pub undelete: bool,
     /// The first operation of its atomic batch.
     pub batch: Option<Counter>,
-    /// The version of the schema file that it was made with.
+    /// The version of the schema file that `changes` are of: they are carried forward when they
+    /// are read.
     pub schema: u32,
     /// When it was made.
     pub made_at: LocalTime,
@@ -166,15 +167,27 @@ pub(crate) fn read_operation(
     const TABLE: &str = "operation";
     let time = |at: usize| Ok::<_, StoreError>(row.get::<_, Option<i64>>(at)?.map(LocalTime));
     let counter = |at: usize| Ok::<_, StoreError>(read_optional_unsigned(row, at)?.map(Counter));
+    let (kind, key) = (read_kind(row.get(2)?)?, read_key(row, 3, TABLE)?);
+    // What is stored of an operation stays as it was made; it is carried forward when it is read.
+    let (schema, made_with) = (transaction.schema(), row.get(8)?);
+    let changes: Option<Vec<FieldChange>> = read_optional_json(row.get_ref(5)?, TABLE, "changes")?;
+    // What a resolution has taken over is empty, and stays so.
+    let number: i64 = row.get(0)?;
+    let carrier: Option<i64> = row.get(16)?;
+    let absorbed = carrier.is_some_and(|carrier| carrier != number) && time(12)?.is_none();
+    let changes = changes.map(|changes| match absorbed {
+        true => changes,
+        false => schema.carried_changes(made_with, &key.entity_type, kind, changes),
+    });
     Ok(QueuedOperation {
         counter: Counter(read_unsigned(row, 0)?),
         incarnation: transaction.incarnation(row.get(1)?)?,
-        kind: read_kind(row.get(2)?)?,
-        key: read_key(row, 3, TABLE)?,
-        changes: read_optional_json(row.get_ref(5)?, TABLE, "changes")?,
+        kind,
+        key,
+        changes,
         undelete: row.get(6)?,
         batch: counter(7)?,
-        schema: row.get(8)?,
+        schema: schema.version.max(made_with),
         made_at: LocalTime(row.get(9)?),
         state: OperationState::read(row.get(10)?)?,
         attempts: row.get(11)?,

@@ -19,7 +19,7 @@ pub const TABLES_VERSION: u32 = LATEST_VERSION;
 
 /// Tables that an export leaves behind: what a device is and how it signs in, what follows from the
 /// schema, and what is computed from the rest.
-const LEFT_BEHIND: [&str; 10] = [
+const LEFT_BEHIND: [&str; 11] = [
     "credential",
     "declared_column",
     "declared_type",
@@ -30,6 +30,7 @@ const LEFT_BEHIND: [&str; 10] = [
     "rollup",
     "rollup_dirty",
     "schema_file",
+    "schema_work",
 ];
 /// How bytes are written, which JSON cannot say.
 const BYTES: &str = "bytes";
@@ -100,7 +101,7 @@ impl StoreTransaction<'_> {
         }
         let sql = format!(
             "SELECT {} FROM {} WHERE \"{column}\" = ?1 AND state < 2 ORDER BY \"{order}\", id",
-            layout.select_columns, layout.table
+            layout.select_columns, layout.from
         );
         let mut statement = self.prepared(&sql)?;
         let mut rows = statement.query([value]).map_err(StoreError::from)?;
@@ -127,7 +128,7 @@ impl StoreTransaction<'_> {
         let sql = format!(
             "SELECT DISTINCT \"{column}\" FROM {} WHERE typeof(\"{column}\") = 'text'
              AND state < 2 ORDER BY 1",
-            layout.table
+            layout.from
         );
         self.read_all(&sql, [], |row| Ok(row.get(0)?))
     }

@@ -185,7 +185,7 @@ impl StoreTransaction<'_> {
         let layout = self.shared.layouts.of(entity_type);
         let mut builder = Builder { layout, parameters: Vec::new() };
         let conditions = self.conditions(entity_type, query, &mut builder)?.join(" AND ");
-        let sql = format!("SELECT count(*) FROM {} WHERE {conditions}", layout.table);
+        let sql = format!("SELECT count(*) FROM {} WHERE {conditions}", layout.from);
         let parameters = rusqlite::params_from_iter(builder.parameters);
         let count = self.read_one(&sql, parameters, |row| read_unsigned(row, 0))?;
         Ok(count.unwrap_or_default())
@@ -231,7 +231,8 @@ impl StoreTransaction<'_> {
             let field = field.ok_or_else(|| StoreError::NoTimeField(entity_type.clone()))?;
             let start = builder.bind(SqlValue::Integer(start));
             let end = builder.bind(SqlValue::Integer(end));
-            conditions.push(format!("\"{field}\" >= {start} AND \"{field}\" < {end}"));
+            let time = builder.expression(field)?;
+            conditions.push(format!("{time} >= {start} AND {time} < {end}"));
         }
         Ok(conditions)
     }
@@ -283,7 +284,7 @@ impl StoreTransaction<'_> {
             "SELECT {}, {expression} FROM {} WHERE {} \
              ORDER BY {order} LIMIT {limit} OFFSET {offset}",
             layout.select_columns,
-            layout.table,
+            layout.from,
             conditions.join(" AND ")
         );
         Ok(Select { sql, parameters: builder.parameters })
@@ -327,6 +328,9 @@ impl Builder<'_> {
 
     fn expression(&mut self, field: &str) -> Result<String, StoreError> {
         match self.layout.column(field) {
+            Some(_) if self.layout.is_filling(field) => {
+                Ok(format!("coalesce(\"{field}\", json_extract(extra, {}))", self.path(field)?))
+            }
             Some(_) => Ok(format!("\"{field}\"")),
             None => Ok(format!("json_extract(extra, {})", self.path(field)?)),
         }
@@ -340,8 +344,14 @@ impl Builder<'_> {
     ) -> Result<String, StoreError> {
         let compared = sql_value(value)?;
         let sql = comparison.sql();
+        let mut in_column = String::new();
         if self.layout.column(field).is_some_and(|kind| comparable(kind, value)) {
-            return Ok(format!("\"{field}\" {sql} {}", self.bind(compared)));
+            in_column = format!("\"{field}\" {sql} {}", self.bind(compared.clone()));
+            if !self.layout.is_filling(field) {
+                return Ok(in_column);
+            }
+            // A row that was not looked at yet has it in `extra`.
+            in_column.push_str(" OR ");
         }
         let path = self.path(field)?;
         let kinds = match value {
@@ -357,8 +367,8 @@ impl Builder<'_> {
         };
         let parameter = self.bind(compared);
         Ok(format!(
-            "json_type(extra, {path}) IN ({kinds}) \
-             AND json_extract(extra, {path}) {sql} {parameter}"
+            "({in_column}json_type(extra, {path}) IN ({kinds}) \
+             AND json_extract(extra, {path}) {sql} {parameter})"
         ))
     }
 }

@@ -13,6 +13,15 @@ use crate::value::{IdValue, json_text, read_key, read_unsigned, row_limit, signe
 
 const TABLE: &str = "operation";
 
+/// Operations that were made with an older version of the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OlderOperations {
+    /// Which, with the version that each was made with.
+    pub operations: Vec<(Counter, u32)>,
+    /// The last operation that was looked at, of any version.
+    pub last: Counter,
+}
+
 impl StoreTransaction<'_> {
     /// Puts an operation at the end of the queue, under the next counter.
     ///
@@ -73,6 +82,30 @@ impl StoreTransaction<'_> {
             params![signed(after.0), row_limit(limit)],
             |row| read_operation(self, row),
         )
+    }
+
+    /// The operations that were made with an older version of the schema, after a counter, in
+    /// order, with that version. It looks at `limit` operations at most, of any version; nothing
+    /// when there are no more.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn older_operations(
+        &self,
+        after: Counter,
+        limit: usize,
+    ) -> Result<Option<OlderOperations>, StoreError> {
+        let read =
+            |row: &rusqlite::Row<'_>| Ok((Counter(read_unsigned(row, 0)?), row.get::<_, u32>(1)?));
+        let mut operations = self.read_all(
+            "SELECT counter, schema FROM operation WHERE counter > ?1 ORDER BY counter LIMIT ?2",
+            params![signed(after.0), row_limit(limit)],
+            read,
+        )?;
+        let Some((last, _)) = operations.last().copied() else { return Ok(None) };
+        let present = self.schema().version;
+        operations.retain(|(_, schema)| *schema < present);
+        Ok(Some(OlderOperations { operations, last }))
     }
 
     /// The operations of one entity, in order.
@@ -275,8 +308,12 @@ impl StoreTransaction<'_> {
         changes: &[FieldChange],
     ) -> Result<bool, StoreError> {
         let changed = self.execute(
-            "UPDATE operation SET changes = ?2 WHERE counter = ?1",
-            params![signed(counter.0), json_text(changes, TABLE, "changes")?],
+            "UPDATE operation SET changes = ?2, schema = ?3 WHERE counter = ?1",
+            params![
+                signed(counter.0),
+                json_text(changes, TABLE, "changes")?,
+                self.schema().version
+            ],
         )?;
         Ok(changed == 1)
     }

@@ -205,6 +205,20 @@ const VERSION_1: &str = concat!(
 /// - `id`: its number; `at`: when, by the server's clock; `reason`: as above
 /// - `type`, `month`: what; `month` is NULL for single entities
 /// - `count`: how many; `bytes`: how many bytes of the file they took
+///
+/// `declared_type`, one more column.
+/// - `part`: which of its two names the type's table has, `entity_T` or `entity_T.1`; while rows
+///   are brought from one into the other there are both
+///
+/// `schema_work`: what is left to do after the schema has changed.
+/// - `type`: for which type
+/// - `source`: the table that rows are brought from, NULL once all are; `columns`: its declared
+///   columns, JSON; `since`: the version of the schema that these rows are of
+/// - `fill`: new columns that are filled from `extra`, JSON; `after`: the last row that was looked
+///   at
+///
+/// `confirmed`, `conflict`, `history`: one more column.
+/// - `schema`: the version of the schema file that the fields in it are of
 const VERSION_2: &str = concat!(
     include_str!("sql/version_2_storage.sql"),
     include_str!("sql/version_2_scopes.sql"),
@@ -212,4 +226,5 @@ const VERSION_2: &str = concat!(
     include_str!("sql/version_2_sources.sql"),
     include_str!("sql/version_2_life.sql"),
     include_str!("sql/version_2_ids.sql"),
+    include_str!("sql/version_2_schema.sql"),
 );

@@ -8,9 +8,11 @@ use clarity_model::Schema;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
+use crate::carry::register;
 use crate::encryption;
 use crate::error::StoreError;
 use crate::examine;
+use crate::follow::{advance, check_stored};
 use crate::layout::Layouts;
 use crate::options::{Birth, OpenOptions};
 use crate::schema_sql::{APPLICATION_ID, LATEST_VERSION, MIGRATIONS};
@@ -28,6 +30,10 @@ const CHECKPOINT_PAGES_MIN: u64 = 64;
 const CHECKPOINT_PAGES_MAX: u64 = 1_000;
 /// To what length the log is cut at most once it is empty, in bytes.
 const LOG_BYTES_MAX: u64 = 16_777_216;
+
+/// How many rows of an earlier change of the schema are brought up to date in one transaction
+/// before the next change.
+const ROWS_IN_A_ROW: usize = 10_000;
 
 /// What a file turned out to be.
 pub(crate) enum Found {
@@ -83,6 +89,7 @@ impl Store {
         let connection = connect(options, flags)?;
         if let Found::Store { .. } = inspect_with(&connection, options)? {
             examine::check_bookkeeping(&connection)?;
+            check_stored(&connection, &schema)?;
         }
         #[cfg(not(target_arch = "wasm32"))]
         if entered.was_left_open {
@@ -108,6 +115,7 @@ impl Store {
         let Found::Store { version: LATEST_VERSION } = inspect_with(&connection, options)? else {
             return Err(StoreError::NotAStore);
         };
+        check_stored(&connection, &schema)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(Reader { shared: Shared::new(connection, schema, options)? })
     }
@@ -149,6 +157,15 @@ impl Store {
 
     pub(crate) fn connection(&self) -> &Connection {
         &self.shared.connection
+    }
+
+    pub(crate) fn layouts(&self) -> &Layouts {
+        &self.shared.layouts
+    }
+
+    /// Looks at once whether the tables are others now.
+    pub(crate) fn reload(&mut self) -> Result<(), StoreError> {
+        self.shared.reload()
     }
 
     /// How large the store is.
@@ -280,9 +297,11 @@ impl Shared {
         // Otherwise a prepared statement whose plan looked at a parameter is planned anew each time
         // it is used with another one: that was a third of the cost of a sync.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        let layouts = Layouts::load(&connection)?;
+        register(&connection, &layouts)?;
         Ok(Self {
             definitions: definitions(&connection)?,
-            layouts: Layouts::load(&connection)?,
+            layouts,
             connection,
             schema,
             path: options.path.clone(),
@@ -299,15 +318,7 @@ impl Shared {
 
     /// Another process may have added columns since; what it wrote there must not be lost.
     fn begun(&mut self, writable: bool) -> Result<StoreTransaction<'_>, StoreError> {
-        let reloaded = definitions(&self.connection).and_then(|now| {
-            if now != self.definitions {
-                inspect_version(&self.connection)?;
-                self.layouts = Layouts::load(&self.connection)?;
-                self.definitions = now;
-            }
-            Ok(())
-        });
-        match reloaded {
+        match self.reload() {
             Ok(()) => Ok(StoreTransaction::new(self, writable)),
             Err(error) => {
                 // The connection must not stay in a transaction that nobody holds.
@@ -315,6 +326,22 @@ impl Shared {
                 Err(error)
             }
         }
+    }
+}
+
+impl Shared {
+    /// Reads the tables again when they are others than before.
+    fn reload(&mut self) -> Result<(), StoreError> {
+        let now = definitions(&self.connection)?;
+        // What is left to do changes without a change of the tables, and only becomes less.
+        if now != self.definitions || self.layouts.next_work().is_some() {
+            inspect_version(&self.connection)?;
+            check_stored(&self.connection, &self.schema)?;
+            self.layouts = Layouts::load(&self.connection)?;
+            register(&self.connection, &self.layouts)?;
+            self.definitions = now;
+        }
+        Ok(())
     }
 }
 
@@ -445,6 +472,8 @@ fn prepare_tables(
         })?;
     }
     if !follows(connection, schema)? {
+        // What an earlier change has left comes first, also when that takes long.
+        while in_transaction(connection, || advance(connection, schema, ROWS_IN_A_ROW))? {}
         in_transaction(connection, || synchronise(connection, schema))?;
     }
     Ok(())
@@ -470,13 +499,16 @@ fn migrate(connection: &Connection, from: u32, birth: Birth) -> Result<(), Store
     Ok(())
 }
 
-fn in_transaction(
+fn in_transaction<T>(
     connection: &Connection,
-    act: impl FnOnce() -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+    act: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     match act() {
-        Ok(()) => Ok(connection.execute_batch("COMMIT")?),
+        Ok(done) => {
+            connection.execute_batch("COMMIT")?;
+            Ok(done)
+        }
         Err(error) => {
             // When SQLite has rolled back by itself there is nothing left to undo.
             let _ = connection.execute_batch("ROLLBACK");

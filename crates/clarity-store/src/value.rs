@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use clarity_model::{Column, EntityId, EntityKey, EntityType, Epoch, Fields, Incarnation};
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
@@ -97,6 +97,17 @@ impl ToSql for ColumnValue<'_> {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Json(text) => ValueRef::Text(text.as_bytes()),
         }))
+    }
+}
+
+impl From<ColumnValue<'_>> for SqlValue {
+    fn from(value: ColumnValue<'_>) -> Self {
+        match value {
+            ColumnValue::Integer(value) => Self::Integer(value),
+            ColumnValue::Real(value) => Self::Real(value),
+            ColumnValue::Text(text) => Self::Text(text.to_owned()),
+            ColumnValue::Json(text) => Self::Text(text),
+        }
     }
 }
 

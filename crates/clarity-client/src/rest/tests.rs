@@ -193,6 +193,7 @@ fn lists_are_read_in_pages() {
     let request = |cursor| PullRequest {
         incarnation: Incarnation(1),
         settled_below: clarity_engine::protocol::model::Counter(1),
+        schema: None,
         scope: Scope::default(),
         cursor,
         rows_max: None,

@@ -27,6 +27,7 @@ mod previews;
 mod progress;
 mod pulling;
 mod reverts;
+mod schema_steps;
 mod scopes;
 mod settling;
 mod stale;

@@ -98,7 +98,7 @@ pub(crate) fn push_request() -> PushRequest {
         incarnation: Incarnation(0xabc),
         epoch: Some(Epoch(u128::MAX)),
         settled_below: Counter(5),
-        schema: SchemaStamp { version: 1, hash: "00ff".into() },
+        schema: SchemaStamp { version: 1, hash: "00ff".into(), steps: 0 },
         operations: vec![frozen(&create()), frozen(&update())],
     }
 }
@@ -181,6 +181,7 @@ pub(crate) fn pull_request() -> PullRequest {
     PullRequest {
         incarnation: Incarnation(0xabc),
         settled_below: Counter(5),
+        schema: None,
         scope: cursor().scope,
         cursor: Some(cursor()),
         from_head: false,
@@ -375,6 +376,7 @@ pub(crate) fn fetch_request() -> FetchRequest {
         incarnation: Incarnation(0xabc),
         epoch: Some(Epoch(1)),
         settled_below: Counter(5),
+        schema: None,
         keys: vec![EntityKey::new("Note", "018f-1").expect("a key")],
         ranges: vec![fetch_range()],
         rows_max: Some(100),

@@ -196,7 +196,7 @@ fn delete(schema: &TypeSchema, entity: &StoredEntity, base: Version) -> Decision
     changed(Outcome::Applied, version, change, !is_next(version, base))
 }
 
-fn invalid(error: &InvalidEntity) -> Decision {
+pub(crate) fn invalid(error: &InvalidEntity) -> Decision {
     let code = match error {
         InvalidEntity::TooLarge { .. } => RejectReason::TooLarge,
         _ => RejectReason::Invalid,

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use clarity_model::{Counter, EntityKey, Outcome, RejectReason, Rejection};
-use clarity_protocol::{FieldOutcome, OperationAnswer, WireOperation};
+use clarity_model::{
+    Counter, EntityKey, Outcome, RejectReason, Rejection, Schema, validate_fields,
+};
+use clarity_protocol::{FieldOutcome, OperationAnswer, WireOperation, refused_by_schema};
 use serde::{Deserialize, Serialize};
 
-use super::decide::{Decision, decide, rejected};
+use super::decide::{Decision, decide, invalid, rejected};
 use super::incoming::Incoming;
 use super::plan::{Plan, wire};
 use super::{Session, blocked_answer, plain_answer};
@@ -169,7 +171,10 @@ impl<T: AccountTransaction> Session<'_, T> {
         let (id, key) = (operation.id, operation.key.clone());
         let current = plan.entity(self.transaction, &key)?;
         let schema = self.context.schema.type_schema(&key.entity_type);
-        let mut decision = decide(schema, current.as_ref(), operation);
+        let mut decision = match carried(self.context.schema, operation) {
+            Ok(operation) => decide(schema, current.as_ref(), operation),
+            Err(refused) => *refused,
+        };
         if decision.change.as_ref().is_some_and(|change| !plan.has_room_for(change)) {
             let words = "the entities of the atomic batch are larger than a page; make it smaller";
             decision = rejected(RejectReason::TooLarge, words.to_owned());
@@ -228,6 +233,26 @@ impl<T: AccountTransaction> Session<'_, T> {
             self.transaction.put_receipt(self.name(covered), &receipt)?;
         }
         Ok(())
+    }
+}
+
+/// An operation that was made under an older version of the schema, in the words of this one; or
+/// why it can no longer be made.
+fn carried(schema: &Schema, operation: WireOperation) -> Result<WireOperation, Box<Decision>> {
+    let (since, of) = (operation.schema, operation.key.entity_type.clone());
+    if since >= schema.version || !schema.carries(since, &of) {
+        return Ok(operation);
+    }
+    let operation = operation.carried(schema);
+    let changes = operation.changes.iter().filter_map(|one| Some((&one.field, one.new.as_ref()?)));
+    let fields = operation.fields.iter().flat_map(|fields| fields.iter());
+    if let Some(field) = schema.refused_field(since, &of, changes.chain(fields)) {
+        let words = refused_by_schema(field);
+        return Err(Box::new(rejected(RejectReason::SchemaMigration, words)));
+    }
+    match operation.fields.as_ref().map(validate_fields) {
+        Some(Err(error)) => Err(Box::new(invalid(&error))),
+        _ => Ok(operation),
     }
 }
 

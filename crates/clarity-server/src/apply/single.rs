@@ -113,7 +113,7 @@ impl<T: AccountTransaction> Session<'_, T> {
             id: single.name.counter,
             batch: None,
             hash: single.hash,
-            operation: Ok(operation(&single, current.as_ref())),
+            operation: Ok(operation(&single, current.as_ref(), self.context.schema.version)),
         };
         match self.known(&plan, &incoming)? {
             Known::Fresh => {}
@@ -141,7 +141,7 @@ impl<T: AccountTransaction> Session<'_, T> {
 }
 
 /// The operation that the wish is on the entity as it stands.
-fn operation(single: &Single, current: Option<&StoredEntity>) -> WireOperation {
+fn operation(single: &Single, current: Option<&StoredEntity>, schema: u32) -> WireOperation {
     let there = current.filter(|entity| !entity.deleted).map(|entity| &entity.fields);
     let old = |field: &String| there.and_then(|fields| fields.get(field)).cloned();
     let changes = |wanted: BTreeMap<String, Option<serde_json::Value>>| {
@@ -172,7 +172,7 @@ fn operation(single: &Single, current: Option<&StoredEntity>) -> WireOperation {
         base: current.map(|entity| entity.version).unwrap_or_default(),
         fields,
         changes,
-        schema: 0,
+        schema,
         at: LocalTime(0),
     }
 }

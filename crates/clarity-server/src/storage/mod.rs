@@ -53,6 +53,23 @@ pub enum StorageError {
         /// The newest format that this program reads.
         known: u32,
     },
+    /// The entities follow a later version of the schema than the one that was loaded.
+    #[error(
+        "the entities follow version {found} of the schema, and version {known} was loaded, which \
+         would misread them; load version {found} or a later one"
+    )]
+    OlderSchema {
+        /// The version that the entities follow.
+        found: u32,
+        /// The version that was loaded.
+        known: u32,
+    },
+    /// The loaded schema's steps are not those that the entities have taken.
+    #[error("the entities were kept with another history of the schema: {problem}")]
+    SchemaHistory {
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A stored value is not what this program writes.
     #[error("the database holds a value that cannot be read ({0}); restore it from a backup")]
     Value(&'static str),

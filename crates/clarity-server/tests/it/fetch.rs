@@ -16,6 +16,7 @@ fn request(client: &Client) -> FetchRequest {
         incarnation: client.incarnation,
         epoch: None,
         settled_below: client.settled_below,
+        schema: None,
         keys: Vec::new(),
         ranges: Vec::new(),
         rows_max: None,

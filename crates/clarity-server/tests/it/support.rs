@@ -211,7 +211,7 @@ impl Client {
             incarnation: self.incarnation,
             epoch: self.epoch,
             settled_below: self.settled_below,
-            schema: SchemaStamp { version: 1, hash: String::new() },
+            schema: SchemaStamp { version: 1, hash: String::new(), steps: 0 },
             operations,
         }
     }
@@ -234,6 +234,7 @@ impl Client {
         PullRequest {
             incarnation: self.incarnation,
             settled_below: self.settled_below,
+            schema: None,
             scope: Scope::default(),
             cursor: None,
             from_head: false,

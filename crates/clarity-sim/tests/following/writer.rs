@@ -148,7 +148,7 @@ impl Writer {
             incarnation: Incarnation(0xaaaa),
             epoch: None,
             settled_below: id,
-            schema: SchemaStamp { version: 1, hash: String::new() },
+            schema: SchemaStamp { version: 1, hash: String::new(), steps: 0 },
             operations: vec![RawValue::from_string(text).unwrap()],
         };
         self.core.push(self.account, DeviceId(1), &request).unwrap();

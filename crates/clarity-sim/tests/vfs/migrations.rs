@@ -7,7 +7,7 @@ use clarity_client::engine::store::{
     Birth, ListOptions, OpenOptions, OperationState, RowState, Store, StoreError, StoredEntity,
 };
 use clarity_client::model::{
-    Counter, EntityKey, Incarnation, LocalTime, Schema, Seq, ServerTime, Version,
+    Counter, EntityKey, EntityType, Incarnation, LocalTime, Schema, Seq, ServerTime, Version,
 };
 use clarity_sim::vfs::{CrashMode, Disk, DiskImage, Fault, MemoryVfs};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +20,10 @@ const GOLDEN: &[u8] = include_bytes!("../../../clarity-store/tests/golden/store-
 const NAME: &str = "store.db";
 const BIRTH: Birth = Birth { incarnation: Incarnation(7), now: LocalTime(1_700_000_000_000) };
 const ROWS: u64 = 40;
+/// A few more rows than are carried forward while a store opens.
+const MANY: u64 = 1_040;
+/// So many at a time then.
+const SLICE: usize = 20;
 
 fn schema(version: u32, types: Value) -> Arc<Schema> {
     let text = json!({"format": 1, "name": "golden", "version": version, "types": types});
@@ -164,8 +168,25 @@ fn rows(vfs: &MemoryVfs, schema: &Arc<Schema>) -> DiskImage {
     disk.clone_image()
 }
 
+/// The golden schema with fields that are carried forward: renamed, mapped and with a default.
+fn with_steps(version: u32) -> Arc<Schema> {
+    let mut file = serde_json::to_value(&*golden(version)).unwrap();
+    let fields = file["types"]["Sample"]["fields"].as_object_mut().unwrap();
+    fields.insert("site".to_owned(), json!({"column": "text"}));
+    fields.insert("mark".to_owned(), json!({}));
+    file["migrations"] = json!([{"to": version, "steps": [
+        {"rename_field": {"type": "Sample", "from": "place", "to": "site"}},
+        {"map_values": {"type": "Sample", "field": "site", "values": [
+            {"from": "somewhere", "to": "here"}, {"from": 0, "to": "there"}
+        ]}},
+        {"default": {"type": "Sample", "field": "mark", "value": {"by": "default"}}}
+    ]}]);
+    Arc::new(Schema::from_json(&file.to_string()).unwrap())
+}
+
 /// Shows the same for changes of the schema: a type gets a table and a field its column, a column
-/// gets another kind, and a column, an index and a roll-up are no longer declared.
+/// gets another kind, a column, an index and a roll-up are no longer declared, and fields are
+/// carried forward.
 #[test]
 fn a_new_schema_comes_whole_or_not_at_all() {
     let vfs = new_vfs();
@@ -182,4 +203,84 @@ fn a_new_schema_comes_whole_or_not_at_all() {
     ] {
         stop_everywhere(&vfs, &before, &schema(2, types));
     }
+    stop_everywhere(&vfs, &before, &with_steps(2));
+}
+
+/// Every row of a type, as an app sees it.
+fn samples(store: &mut Store) -> Vec<String> {
+    let options = ListOptions { limit: usize::MAX, ..ListOptions::default() };
+    let transaction = store.begin().unwrap();
+    let rows = transaction.list_entities(&EntityType::new("Sample").unwrap(), &options).unwrap();
+    rows.into_iter()
+        .map(|(key, row)| format!("{key:?}{}", row.fields.to_canonical_json()))
+        .collect()
+}
+
+/// Shows that of a table too large to be carried forward at once every row is there and carried
+/// forward exactly once, whichever operation of the disk it is stopped at between, by a power loss
+/// of any kind or a full disk, and that the next opening goes on to the end.
+#[test]
+fn rows_are_carried_once_wherever_it_is_stopped() {
+    let vfs = new_vfs();
+    let disk = Disk::new(&vfs, 1);
+    let mut store = open(&disk, &golden(1)).unwrap();
+    let mut transaction = store.begin().unwrap();
+    for number in 0..MANY {
+        let key = EntityKey::new("Sample", format!("row-{number:05}")).unwrap();
+        let place = if number % 2 == 0 { "here" } else { "somewhere" };
+        let row = StoredEntity {
+            fields: serde_json::from_value(json!({"place": place, "number": number})).unwrap(),
+            version: Version(1),
+            seq: Seq(number),
+            updated_at: ServerTime(1),
+            state: RowState::Clean,
+            import_id: None,
+        };
+        transaction.put_entity(&key, &row).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(store);
+    let mut store = open(&disk, &with_steps(2)).unwrap();
+    let expected = samples(&mut store);
+    assert_eq!(expected.len() as u64, MANY);
+    assert!(store.has_schema_work(), "there is something left");
+    drop(store);
+    let left = disk.clone_image();
+    let follow = |store: &mut Store| {
+        while store.follow_schema(SLICE)? {}
+        Ok::<_, StoreError>(())
+    };
+    let counting = Disk::from_image(&vfs, &left, 1);
+    let mut store = open(&counting, &with_steps(2)).unwrap();
+    let opened = counting.operations();
+    follow(&mut store).unwrap();
+    drop(store);
+    let ended = counting.operations();
+    let (mut unfinished, mut finished) = (0, 0);
+    for point in opened..ended {
+        for (number, mode) in (0..).zip(CrashMode::ALL.map(Some).into_iter().chain([None])) {
+            let disk = Disk::from_image(&vfs, &left, point);
+            let mut store = open(&disk, &with_steps(2)).unwrap();
+            let fault = if mode.is_some() { Fault::Crash } else { Fault::DiskFull };
+            disk.fail_at(point, fault);
+            let _ = follow(&mut store);
+            drop(store);
+            match mode {
+                Some(mode) => {
+                    let mut random = ChaCha8Rng::seed_from_u64(point * 8 + number);
+                    disk.crash(mode, &mut random);
+                }
+                None => disk.heal(),
+            }
+            let mut store = open(&disk, &with_steps(2)).unwrap();
+            assert!(samples(&mut store) == expected, "{point} {mode:?}");
+            match store.has_schema_work() {
+                true => unfinished += 1,
+                false => finished += 1,
+            }
+            follow(&mut store).unwrap();
+            assert!(samples(&mut store) == expected, "{point} {mode:?}, at the end");
+        }
+    }
+    assert!(unfinished > 10 && finished > 0, "{unfinished} unfinished, {finished} finished");
 }

@@ -17,9 +17,10 @@ use crate::value::{read_column, read_id, read_type};
 
 /// Tables that are not carried over row by row: what the new store has of its own, and what is
 /// computed or read again.
-const OWN_TABLES: [&str; 11] = [
+const OWN_TABLES: [&str; 12] = [
     "meta",
     "schema_file",
+    "schema_work",
     "declared_type",
     "declared_column",
     "incarnation",
@@ -43,15 +44,15 @@ pub(super) struct Copy<'a> {
     /// The types that were met.
     types: BTreeSet<String>,
     /// The largest number of an operation, or of anything that is counted.
-    highest: i64,
+    pub(super) highest: i64,
 }
 
 /// Where the largest number is not known.
 const HIGHEST_EXPECTED: i64 = 1_000_000;
 
 /// One column of a table.
-struct ColumnInfo {
-    name: String,
+pub(super) struct ColumnInfo {
+    pub(super) name: String,
     sql_type: String,
     key: i64,
 }
@@ -83,13 +84,15 @@ impl<'a> Copy<'a> {
                 kinds.insert((a, b), kind);
             }
         });
-        let mut types = BTreeMap::new();
+        let mut types: BTreeMap<EntityType, TypeSchema> = BTreeMap::new();
         for table in table_names(self.source).unwrap_or_default() {
-            let Some(name) = table.strip_prefix("entity_").filter(|name| *name != "generic") else {
+            // A type's table has one of two names.
+            let name = table.strip_prefix("entity_").filter(|name| *name != "generic");
+            let Some(name) = name.map(|name| name.strip_suffix(".1").unwrap_or(name)) else {
                 continue;
             };
             let Ok(entity_type) = EntityType::new(name) else { continue };
-            let mut declared = TypeSchema::default();
+            let declared: &mut TypeSchema = types.entry(entity_type).or_default();
             for column in columns_of(self.source, &table).unwrap_or_default() {
                 let tail = ENTITY_TAIL_SQL.split(',').any(|part| {
                     part.trim().split(' ').next().is_some_and(|known| known == column.name)
@@ -103,7 +106,6 @@ impl<'a> Copy<'a> {
                 declared.fields.insert(column.name, field);
             }
             self.types.insert(name.to_owned());
-            types.insert(entity_type, declared);
         }
         // A version that never leads: tables and columns are added, and nothing else changes.
         let version = version.saturating_sub(1);
@@ -134,7 +136,7 @@ impl<'a> Copy<'a> {
     /// The queue. What was never sent belongs to the new life; what was sent keeps its own.
     pub(super) fn operations(&mut self) -> Result<(), StoreError> {
         let lives = self.lives()?;
-        let columns = self.shared_columns("operation")?;
+        let columns = self.shared_columns("operation", "operation")?;
         let at = |name: &str| columns.iter().position(|column| column == name);
         let places = (at("incarnation"), at("first_sent_at"), at("state"), at("request"));
         let (Some(life), Some(sent), Some(state), Some(request)) = places else {
@@ -224,38 +226,51 @@ impl<'a> Copy<'a> {
             if OWN_TABLES.contains(&name.as_str()) {
                 continue;
             }
-            let columns = self.shared_columns(&name)?;
-            let keys = key_columns(self.target, &name)?;
-            let (only, key) = match keys.as_slice() {
-                [first, second, ..] if first == "type" => (Some(first.clone()), second.clone()),
-                [first, ..] => (None, first.clone()),
-                [] => (None, "rowid".to_owned()),
-            };
-            let table = Table {
-                name: quoted(&name),
-                columns: columns.iter().map(|column| quoted(column)).collect(),
-                key: if key == "rowid" { key } else { quoted(&key) },
-                only: None,
-                highest: self.highest,
-                one_by_one: false,
-            };
-            match only {
-                None => self.rows(&name, &table, &columns, |_| true)?,
-                Some(column) => {
-                    for entity_type in &types {
-                        let only = Some((quoted(&column), entity_type.clone()));
-                        let part = Table { only, ..table.clone() };
-                        self.rows(&name, &part, &columns, |_| true)?;
-                    }
-                }
+            for there in self.tables_for(&name)? {
+                self.other(&name, &there, &types)?;
             }
         }
         self.parts()
     }
 
+    /// One table, which may have another name in the damaged store.
+    fn other(
+        &mut self,
+        name: &str,
+        there: &str,
+        types: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let columns = self.shared_columns(name, there)?;
+        let keys = key_columns(self.target, name)?;
+        let (only, key) = match keys.as_slice() {
+            [first, second, ..] if first == "type" => (Some(first.clone()), second.clone()),
+            [first, ..] => (None, first.clone()),
+            [] => (None, "rowid".to_owned()),
+        };
+        let table = Table {
+            name: quoted(there),
+            columns: columns.iter().map(|column| quoted(column)).collect(),
+            key: if key == "rowid" { key } else { quoted(&key) },
+            only: None,
+            highest: self.highest,
+            one_by_one: false,
+        };
+        match only {
+            None => self.rows(name, &table, &columns, |_| true)?,
+            Some(column) => {
+                for entity_type in types {
+                    let only = Some((quoted(&column), entity_type.clone()));
+                    let part = Table { only, ..table.clone() };
+                    self.rows(name, &part, &columns, |_| true)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What the device follows, to be read again from its beginning.
     fn parts(&mut self) -> Result<(), StoreError> {
-        let columns = self.shared_columns("cursor_part")?;
+        let columns = self.shared_columns("cursor_part", "cursor_part")?;
         let table = Table {
             name: "cursor_part".to_owned(),
             columns: columns.iter().map(|column| quoted(column)).collect(),
@@ -296,8 +311,8 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    fn shared_columns(&self, table: &str) -> Result<Vec<String>, StoreError> {
-        let there: BTreeSet<String> = columns_of(self.source, table)
+    fn shared_columns(&self, table: &str, there: &str) -> Result<Vec<String>, StoreError> {
+        let there: BTreeSet<String> = columns_of(self.source, there)
             .unwrap_or_default()
             .into_iter()
             .map(|column| column.name)
@@ -307,7 +322,7 @@ impl<'a> Copy<'a> {
     }
 
     /// Carries the rows of a table that can be read and make sense.
-    fn rows(
+    pub(super) fn rows(
         &mut self,
         name: &str,
         table: &Table,
@@ -398,7 +413,7 @@ fn kind_of(word: Option<&str>, sql_type: &str) -> Column {
     }
 }
 
-fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+pub(super) fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
          ORDER BY name",
@@ -412,7 +427,10 @@ fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(names)
 }
 
-fn columns_of(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ColumnInfo>> {
+pub(super) fn columns_of(
+    connection: &Connection,
+    table: &str,
+) -> rusqlite::Result<Vec<ColumnInfo>> {
     let mut statement = connection.prepare("SELECT name, type, pk FROM pragma_table_info(?1)")?;
     let columns = statement.query_map([table], |row| {
         Ok(ColumnInfo { name: row.get(0)?, sql_type: row.get(1)?, key: row.get(2)? })
@@ -427,6 +445,6 @@ fn key_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Str
     Ok(keys.into_iter().map(|column| column.name).collect())
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }

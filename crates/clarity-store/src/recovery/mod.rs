@@ -16,6 +16,7 @@ mod copy;
 mod files;
 mod log;
 mod scan;
+mod unbrought;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -287,6 +288,8 @@ fn fill(
     salvaged.account_known = copy.identity()?;
     copy.operations()?;
     copy.others()?;
+    copy.unbrought()?;
+    copy.undeclared()?;
     copy.finish()?;
     salvaged.tables = copy.tables;
     const COUNTED: &str = "

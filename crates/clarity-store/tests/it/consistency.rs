@@ -17,7 +17,7 @@ fn contradictions_between_tables_are_found() {
             Inconsistency::Unexplained { entities: 1 },
         ),
         (
-            "INSERT INTO confirmed VALUES ('Undeclared', 'other', NULL, 0, 1, 1, 1)",
+            "INSERT INTO confirmed VALUES ('Undeclared', 'other', NULL, 0, 1, 1, 1, 7)",
             Inconsistency::Confirmed { entities: 1 },
         ),
         (

@@ -21,6 +21,7 @@ mod recovery;
 mod rekey;
 mod rollups;
 mod schema_change;
+mod schema_steps;
 mod secrecy;
 mod sending;
 mod snapshot;

@@ -125,6 +125,32 @@ impl Bench {
         self.event(Event::Started);
     }
 
+    /// The app is upgraded: the process begins again with another schema.
+    pub(crate) fn upgrade(&mut self, schema: Schema) {
+        self.upgrade_without_steps(schema);
+        while self.more {
+            self.event(Event::Timer);
+        }
+    }
+
+    /// The same, but what waits is not gone through beyond the first step.
+    pub(crate) fn upgrade_without_steps(&mut self, schema: Schema) {
+        self.schema = Arc::new(schema);
+        self.engine = Engine::new(&self.schema);
+        self.restart();
+    }
+
+    /// Answers whatever is on its way, until nothing is.
+    pub(crate) fn take_only_and_succeed(&mut self) {
+        while self.pulls.len() + self.pushes.len() > 0 {
+            if self.pulls.is_empty() {
+                self.apply_push();
+            } else {
+                self.answer_pull(&[]);
+            }
+        }
+    }
+
     /// The driver stops in an orderly way.
     pub(crate) fn stop(&mut self) {
         let store = self.store.as_mut().unwrap();

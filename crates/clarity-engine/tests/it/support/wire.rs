@@ -15,6 +15,8 @@ use super::EPOCH;
 
 pub(crate) type Answer = OperationAnswer;
 
+pub(crate) const APPLIED: Outcome = Outcome::Applied;
+
 /// A push as it left the device.
 #[derive(Debug)]
 pub(crate) struct Push {

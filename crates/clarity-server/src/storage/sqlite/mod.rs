@@ -6,6 +6,7 @@
 
 mod directory;
 mod error;
+mod follow;
 mod schema;
 mod snapshot;
 mod transaction;

@@ -13,7 +13,8 @@ const MIGRATIONS: [&str; 2] = [FORMAT_1, FORMAT_2];
 
 /// The first format.
 ///
-/// - `meta`: the epoch and the secret key of the database.
+/// - `meta`: the epoch and the secret key of the database, the schema that the entities follow,
+///   and how far they do.
 /// - `account`: who can sign in, and the head of the account's log. `password_hash` is absent for
 ///   accounts that nobody can sign in to.
 /// - `device`: one entry for each store that ever signed in.

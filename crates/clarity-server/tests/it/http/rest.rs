@@ -75,6 +75,7 @@ async fn an_entity_lives() {
     let pull = PullRequest {
         incarnation: Incarnation(1),
         settled_below: Counter(1),
+        schema: None,
         scope: Scope::default(),
         cursor: None,
         from_head: false,
