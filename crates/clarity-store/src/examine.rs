@@ -60,7 +60,7 @@ pub(crate) fn check_left_log(options: &OpenOptions) -> Result<bool, StoreError> 
     if length(&options.path) == 0 {
         return damaged("the file is empty and its log is not");
     }
-    if left <= LOG_BYTES_MAX && recovery::log_is_damaged(&std::fs::read(log)?) {
+    if left <= LOG_BYTES_MAX && recovery::log_is_damaged(&std::fs::read(log)?, &options.path) {
         return damaged("the log beside the file is damaged");
     }
     Ok(true)

@@ -31,7 +31,7 @@ pub(crate) struct RollupLayout {
     pub(crate) day_of_row: String,
     /// Source, count, sum, minimum and maximum of one kind between two times.
     pub(crate) sums: String,
-    /// Marks every day of the type as dirty.
+    /// Marks every day of the type as dirty, also those of which everything was given up.
     pub(crate) mark_all: String,
 }
 
@@ -181,6 +181,11 @@ fn key_condition(generic: bool) -> &'static str {
     if generic { "id = ?1 AND type = ?2" } else { "id = ?1" }
 }
 
+/// The number of the day that a time lies in, also before 1970.
+fn day_of(time_ms: &str) -> String {
+    format!("({time_ms} - (({time_ms} % 86400000) + 86400000) % 86400000) / 86400000")
+}
+
 impl RollupLayout {
     fn new((table, from): (&str, &str), key: &str, declaration: RollupSchema) -> Self {
         let RollupSchema { kind, source, time_ms, value } = &declaration;
@@ -196,8 +201,13 @@ impl RollupLayout {
             mark_all: format!(
                 "INSERT OR IGNORE INTO rollup_dirty (type, kind, day) \
                  SELECT DISTINCT ?1, \"{kind}\", \
-                 (\"{time_ms}\" - ((\"{time_ms}\" % 86400000) + 86400000) % 86400000) / 86400000 \
-                 FROM {table} WHERE \"{kind}\" IS NOT NULL AND \"{time_ms}\" IS NOT NULL"
+                 {day_of_row} FROM {table} \
+                 WHERE \"{kind}\" IS NOT NULL AND \"{time_ms}\" IS NOT NULL \
+                 UNION SELECT type, kind, day FROM evicted_rollup WHERE type = ?1 \
+                 UNION SELECT type, kind, {day_of_marker} FROM evicted_entity \
+                 WHERE type = ?1 AND kind IS NOT NULL",
+                day_of_row = day_of(&format!("\"{time_ms}\"")),
+                day_of_marker = day_of("time_ms"),
             ),
             declaration,
         }

@@ -66,6 +66,13 @@ impl OpenOptions {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl OpenOptions {
+    /// Whether there is a store at the path: also one that a recovery which was interrupted has yet
+    /// to put there, as opening it does.
+    #[must_use]
+    pub fn store_exists(&self) -> bool {
+        crate::recovery::is_there(&self.path)
+    }
+
     /// Whether the store is a file of its own on the platform's file system.
     pub(crate) fn is_file(&self) -> bool {
         let name = self.path.to_string_lossy();

@@ -1,11 +1,11 @@
 //! Recovering a damaged store.
 
 use clap::Args;
-use clarity_client::{Client, Recovery};
+use clarity_client::{Client, ErrorKind, Recovery};
 use serde_json::json;
 
 use crate::device::store::Place;
-use crate::exit::{CliResult, ExitKind};
+use crate::exit::{CliError, CliResult, ExitKind};
 use crate::output::{Output, counted, grouped};
 
 /// Arguments of `clarity device recover`.
@@ -18,7 +18,16 @@ pub(crate) struct RecoverArguments {
 
 /// Recovers the store. It ends with 0 when nothing was lost, and with 9 when a person should look.
 pub(crate) fn run(place: &Place, arguments: &RecoverArguments, output: Output) -> CliResult {
-    let Some(recovery) = Client::recover(&place.options()?, arguments.force)? else {
+    place.must_be_there()?;
+    let recovered = Client::recover(&place.options()?, arguments.force).map_err(|error| {
+        if error.kind() == ErrorKind::Busy {
+            let words = "another process has the store open; end it, such as `clarity device \
+                         watch`, and try again";
+            return CliError::state(words);
+        }
+        error.into()
+    });
+    let Some(recovery) = recovered? else {
         output.show(&json!({ "damaged": false }), || {
             "The store is sound; nothing was changed.".to_owned()
         })?;

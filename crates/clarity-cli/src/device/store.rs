@@ -64,13 +64,19 @@ impl Place {
 
     /// Opens the store that must be there.
     pub(crate) fn open(&self) -> CliResult<Client> {
-        if !self.folder.join(STORE_FILE).exists() {
+        self.must_be_there()?;
+        self.open_or_make()
+    }
+
+    /// Says what to do where there is no store.
+    pub(crate) fn must_be_there(&self) -> CliResult<()> {
+        if !self.options()?.store.store_exists() {
             return Err(CliError::state(format!(
                 "there is no store in {}; make one with `clarity device init`",
                 self.folder.display()
             )));
         }
-        self.open_or_make()
+        Ok(())
     }
 
     /// Opens the store, and makes it when there is none.

@@ -10,6 +10,7 @@ mod inbox;
 mod json;
 mod live;
 mod processes;
+mod recover;
 mod scope;
 mod service;
 mod storage;

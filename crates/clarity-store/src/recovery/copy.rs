@@ -32,6 +32,9 @@ const OWN_TABLES: [&str; 12] = [
     "rollup_dirty",
 ];
 
+/// The tables that together say what was given up of months of samples.
+const MONTH_TABLES: [&str; 3] = ["evicted_month", "evicted_digest", "evicted_rollup"];
+
 /// Columns of the fixed tables that hold JSON.
 const JSON_COLUMNS: [&str; 8] =
     ["changes", "error", "detail", "extra", "fields", "report", "scope", "value"];
@@ -230,7 +233,21 @@ impl<'a> Copy<'a> {
                 self.other(&name, &there, &types)?;
             }
         }
-        self.parts()
+        self.parts()?;
+        self.markers()
+    }
+
+    /// What was given up of months is known as a whole or not at all: a digest without its sums, or
+    /// the reverse, would count twice what is read again.
+    fn markers(&mut self) -> Result<(), StoreError> {
+        let is_whole = |name: &&str| self.tables.get(*name).is_some_and(|table| table.complete);
+        if MONTH_TABLES.iter().all(is_whole) {
+            return Ok(());
+        }
+        for name in MONTH_TABLES {
+            self.target.execute(&format!("DELETE FROM {name}"), [])?;
+        }
+        Ok(())
     }
 
     /// One table, which may have another name in the damaged store.

@@ -11,7 +11,7 @@ use crate::recovery::log;
 /// Bytes of the header of a database.
 const HEADER_BYTES: usize = 100;
 /// Bytes of a page in every store.
-const PAGE_BYTES: u16 = 4_096;
+pub(super) const PAGE_BYTES: u16 = 4_096;
 
 /// More versions of the tables than there will ever be.
 const VERSIONS_EXPECTED: u32 = 10_000;
@@ -47,6 +47,11 @@ pub(crate) fn remove_own(database: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Whether there is a store, be it one that a recovery has not put in its place yet.
+pub(crate) fn is_there(store: &Path) -> bool {
+    store.exists() || recovered(store).exists()
 }
 
 /// Declares the new store complete: from now on, whatever happens, it takes the place of the old

@@ -35,7 +35,7 @@ use crate::options::{Birth, OpenOptions};
 use crate::store::{Store, connect};
 use copy::Copy;
 
-pub(crate) use files::{beside, moved_aside, put_in_place, remove_own, sync_folder};
+pub(crate) use files::{beside, is_there, moved_aside, put_in_place, remove_own, sync_folder};
 pub(crate) use log::is_damaged as log_is_damaged;
 
 /// Most findings of an examination that are kept.
@@ -137,6 +137,28 @@ impl Salvage {
         }
         encryption::check(options)?;
         refuse_foreign(options)?;
+        let filled = Self::fill_new(options, schema, birth, even_if_sound);
+        // What is left of an attempt takes the space of a store.
+        files::remove_own(&files::mended(store))?;
+        match filled {
+            Ok(Some((schema, salvaged))) => {
+                Ok(Some(Self { options: options.clone(), schema, salvaged, _alone: alone }))
+            }
+            other => {
+                files::remove_own(&files::unfinished(store))?;
+                other.map(|_| None)
+            }
+        }
+    }
+
+    /// Fills the new store, if there is a reason to.
+    fn fill_new(
+        options: &OpenOptions,
+        schema: &Arc<Schema>,
+        birth: Birth,
+        even_if_sound: bool,
+    ) -> Result<Option<(Arc<Schema>, Salvaged)>, StoreError> {
+        let store = &options.path;
         let mended = files::mend(store, options.key.is_some())?;
         let readable = mended.as_ref().map_or(store.as_path(), |mended| mended.path.as_path());
         let source = open_damaged(readable, options)?;
@@ -168,9 +190,7 @@ impl Salvage {
         };
         let schema = followed(&source, schema);
         let salvaged = fill(&source, &new, &schema, birth, salvaged)?;
-        drop(source);
-        files::remove_own(&files::mended(store))?;
-        Ok(Some(Self { options: options.clone(), schema, salvaged, _alone: alone }))
+        Ok(Some((schema, salvaged)))
     }
 
     /// How the new store is opened while it is not yet in its place.
@@ -200,7 +220,15 @@ impl Salvage {
     pub fn finish(self) -> Result<Salvaged, StoreError> {
         files::declare(&self.options.path)?;
         put_in_place(&self.options.path)?;
-        Ok(self.salvaged)
+        Ok(self.salvaged.clone())
+    }
+}
+
+impl Drop for Salvage {
+    fn drop(&mut self) {
+        // Unfinished, it is worth nothing and takes the space of a store; the next one begins anew
+        // also where it cannot be removed.
+        let _ = files::remove_own(&files::unfinished(&self.options.path));
     }
 }
 
@@ -208,7 +236,7 @@ impl Salvage {
 fn refuse_foreign(options: &OpenOptions) -> Result<(), StoreError> {
     let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     const TABLES: &str = "
-        SELECT count(*), count(*) FILTER (WHERE name IN ('operation', 'queue_count', 'meta'))
+        SELECT count(*), count(*) FILTER (WHERE name IN ('operation', 'queue_count', 'confirmed'))
         FROM sqlite_schema WHERE type = 'table'";
     match connection.query_row(TABLES, [], |row| Ok((row.get(0)?, row.get(1)?))) {
         Ok((1_i64.., 0_i64)) => Err(StoreError::NotAStore),

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use clarity_model::{Counter, Incarnation, LocalTime};
+use clarity_model::{Counter, Incarnation, LocalTime, ServerTime};
 use clarity_store::{
-    Birth, Credentials, NewHistory, OpenOptions, OperationState, RequestId, RowState, Salvage,
-    Salvaged, Store, StoreError, StoreErrorKind, StoredEntity,
+    Birth, Credentials, EvictionReason, NewHistory, OpenOptions, OperationState, RequestId,
+    RowState, Salvage, Salvaged, Store, StoreError, StoreErrorKind, StoredEntity,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -245,6 +245,72 @@ fn a_damaged_log_is_not_cut_short() {
     assert!(fs::read(log_aside).unwrap() == bytes);
 }
 
+/// Shows that a log whose own header is damaged, which SQLite takes for an empty one, is not taken
+/// for that: the store is not opened, and recovering it gives every write; but that such a log is
+/// no damage when the file holds all of it already.
+#[test]
+fn a_log_without_a_header_is_not_empty() {
+    for (at, length) in [(0, 4), (8, 4), (16, 8), (24, 8), (0, 32)] {
+        let (place, log) = killed();
+        let mut bytes = fs::read(&log).unwrap();
+        bytes[at..at + length].fill(0xa5);
+        fs::write(&log, &bytes).unwrap();
+        let error = place.try_open().map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Damaged, "{at}: {error}");
+        let salvaged = salvage(&place).unwrap().unwrap();
+        assert!(salvaged.log_mended && salvaged.is_complete(), "{at}: {salvaged:?}");
+        assert_eq!(kept(&place), (1..=40).collect::<Vec<u64>>(), "{at}");
+    }
+    let (place, log) = killed();
+    let bytes = fs::read(&log).unwrap();
+    let connection = Connection::open(place.path()).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
+    fs::copy(place.path(), place.directory.path().join("copy")).unwrap();
+    drop(connection);
+    fs::rename(place.directory.path().join("copy"), place.path()).unwrap();
+    fs::write(&log, [&[0; 32], &bytes[32..]].concat()).unwrap();
+    assert_eq!(kept(&place), (1..=40).collect::<Vec<u64>>());
+}
+
+/// Shows that what was given up of months is recovered as a whole or not at all, so that nothing
+/// that is read again counts twice.
+#[test]
+fn markers_of_months_stand_or_fall_together() {
+    for part in ["evicted_digest", "evicted_rollup", "evicted_month", "history"] {
+        let place = Place::new();
+        let mut store = place.open();
+        let of_type = sample(1).entity_type;
+        let mut transaction = store.begin().unwrap();
+        for number in 1..=50_u64 {
+            let row = json!({"metric": "steps", "source": "w", "start_ms": number, "value": 1});
+            transaction.put_entity(&sample(u128::from(number) << 96), &stored(row)).unwrap();
+        }
+        let why = (EvictionReason::Budget, ServerTime(1));
+        for month in transaction.evictable_months(&of_type, "start_ms").unwrap() {
+            transaction.evict_samples(&of_type, month, "start_ms", 100, why).unwrap();
+        }
+        transaction.commit().unwrap();
+        drop(store);
+        let connection = Connection::open(place.path()).unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+        let root: i64 = connection.query_row(sql, [part], |row| row.get(0)).unwrap();
+        drop(connection);
+        let mut bytes = fs::read(place.path()).unwrap();
+        let start = (usize::try_from(root).unwrap() - 1) * PAGE;
+        bytes[start..start + PAGE].fill(0x5a);
+        fs::write(place.path(), &bytes).unwrap();
+        assert!(salvage(&place).unwrap().is_some());
+        let mut store = place.open();
+        let mut transaction = store.begin().unwrap();
+        let months = transaction.evicted_months(None).unwrap();
+        let count: u64 = months.iter().map(|marker| marker.count).sum();
+        let days = transaction.rollups(&of_type, "steps", None, 0..9).unwrap();
+        let summed: u64 = days.iter().map(|day| day.count).sum();
+        let expected = if part == "history" { (50, 50) } else { (0, 0) };
+        assert_eq!((count, summed), expected, "{part}");
+    }
+}
+
 /// Shows that what a power loss leaves at the end of a log, a commit that was never acknowledged,
 /// is no damage.
 #[test]
@@ -284,7 +350,9 @@ fn what_must_not_be_recovered_is_refused() {
     assert_eq!(salvage(&place).unwrap_err().kind(), StoreErrorKind::NewerStore);
     let foreign = Place::new();
     let connection = Connection::open(foreign.path()).unwrap();
-    connection.execute_batch("PRAGMA page_size = 1024; CREATE TABLE theirs (value)").unwrap();
+    // A server's database has a table of the same name as one of a store.
+    let theirs = "PRAGMA page_size = 1024; CREATE TABLE theirs (value); CREATE TABLE meta (value)";
+    connection.execute_batch(theirs).unwrap();
     drop(connection);
     let theirs = OpenOptions::new(foreign.path());
     let begun = Salvage::begin(&theirs, &place.schema, REBIRTH, false);
@@ -303,6 +371,8 @@ fn an_unfinished_salvage_changes_nothing() {
     let place = damaged(&bytes);
     drop(Salvage::begin(&place.options(), &place.schema, REBIRTH, false).unwrap().unwrap());
     assert!(fs::read(place.path()).unwrap() == bytes);
+    let beside = fs::read_dir(place.directory.path()).unwrap().count();
+    assert_eq!(beside, 2, "the store, and who uses it: what was filled takes no space any more");
     assert_eq!(place.try_open().map(|_| ()).unwrap_err().kind(), StoreErrorKind::Damaged);
     assert!(salvage(&place).unwrap().unwrap().is_complete());
     assert_eq!(kept(&place).len() as u64, OPERATIONS);
