@@ -14,7 +14,7 @@ use clarity_engine::store::{
     StoreTransaction, StoredEntity,
 };
 use clarity_engine::{
-    ConflictId, ConflictInfo, Engine, Event, Resolution, Status, TokenResult, Write, Written,
+    ConflictId, ConflictInfo, Engine, Event, Flow, Resolution, Status, TokenResult, Write, Written,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -22,6 +22,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::device::Device;
 use crate::error::ClientError;
+use crate::explain::SyncedBy;
 use crate::readers::Readers;
 use crate::sources::Registered;
 use crate::upkeep::{Accesses, Upkeep};
@@ -291,7 +292,7 @@ impl Client {
         &self,
         part: impl FnOnce(&mut StoreTransaction<'_>) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        self.inner.readers.read(part)
+        self.inner.readers.read(part).inspect_err(|error| self.note_damage(error))
     }
 
     /// One entity, with the local changes that wait. A key that the entity had before a backend
@@ -357,7 +358,12 @@ impl Client {
     /// # Errors
     /// When the store cannot be read.
     pub fn status(&self) -> Result<Status, ClientError> {
-        Ok(self.with_damage(self.read(|tx| Ok(self.inner.engine.status(tx)?))?))
+        let mut status = self.with_damage(self.read(|tx| Ok(self.inner.engine.status(tx)?))?);
+        // Whoever was at it may have been killed.
+        if status.flow == Flow::Syncing && self.synced_by()? == SyncedBy::Nobody {
+            status.flow = Flow::Pending;
+        }
+        Ok(status)
     }
 
     /// The open conflicts, oldest first, after `after`, at most `limit`.

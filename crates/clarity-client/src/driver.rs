@@ -1,5 +1,6 @@
 //! The driver on tokio: it carries out what the engine asks for and tells it what happened.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use clarity_engine::protocol::{Failure, FailureClass, Hint};
 use clarity_engine::store::{Credentials, DrainLock};
 use clarity_engine::{Effect, Event, Pause, Stalled, Status, TokenResult};
 use serde::Serialize;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -24,8 +25,8 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const HINTS_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// The longest pause after the stream of hints broke; a stream that lasted so long was a good one.
 const HINTS_PAUSE_MAX: Duration = Duration::from_secs(240);
-/// How long another process that drains is waited for at least: a sync without patience for
-/// failures still waits for one that is just ending.
+/// How long another process that drains may do nothing at least: a sync without patience for
+/// failures still waits for one that is just ending, or busy for a moment.
 const LOCK_PATIENCE_MIN: Duration = Duration::from_secs(5);
 
 /// How a call of [`Client::sync`] ended.
@@ -64,72 +65,91 @@ impl Client {
         transport: Arc<T>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ClientError> {
-        let (started, _) = oneshot::channel();
-        self.run_announced(transport, started, stop).await
+        tokio::pin!(stop);
+        let effects = Taken::take(self)?;
+        let Some(lock) = self.lock(stop.as_mut(), || ()).await? else { return Ok(()) };
+        self.drain((effects, lock), transport, || (), stop).await
     }
 
     /// Sends and pulls until there is nothing left to do, something needs a person, or it has
     /// failed for longer than `patience`. `show` is called with each new status.
     ///
+    /// Where [`Client::run`], here or in another process, keeps the store in sync already, it is
+    /// asked to do that now and this waits for it. If it ends meanwhile, this goes on in its place.
+    ///
     /// # Errors
-    /// As [`Client::run`]; when another process drains the store for longer than `patience`; and
-    /// when the store cannot be read.
+    /// When this client was closed; when another process holds the store and nothing has moved for
+    /// longer than `patience`; and when the store cannot be read.
     pub async fn sync<T: Transport>(
         &self,
         transport: Arc<T>,
         patience: Duration,
-        mut show: impl FnMut(&Status),
+        show: impl FnMut(&Status),
     ) -> Result<SyncReport, ClientError> {
-        let (started, begun) = oneshot::channel::<()>();
-        let mut changes = self.watch();
-        let mut end = None;
-        let watch = async {
-            // The sender is kept until the engine has begun; until then nothing can be done.
-            if tokio::time::timeout(patience.max(LOCK_PATIENCE_MIN), begun).await.is_err() {
-                return Err(ClientError::AlreadyDraining);
-            }
-            // Somebody asks for it now: a wait that an earlier failure left is cut short.
-            // It is taken in before the status is looked at.
-            self.note(Event::SyncNow)?;
-            let mut failing_since = None;
-            loop {
-                let status = self.status()?;
-                show(&status);
-                if let Some(reason) = ended(&status, &mut failing_since, patience) {
-                    end = Some(reason);
-                    return Ok::<(), ClientError>(());
-                }
-                // Something changes, or time passes for the patience.
-                let next = tokio::time::timeout(POLL_INTERVAL, changes.recv()).await;
-                if let Ok(Err(broadcast::error::RecvError::Closed)) = next {
-                    return Err(ClientError::Closed);
-                }
-            }
-        };
+        let (is_here, ready) = (AtomicBool::new(false), Notify::new());
         let (stop, stopped) = oneshot::channel::<()>();
-        let drain = self.run_announced(transport, started, async {
-            let _ = stopped.await;
-        });
-        let watch = async {
-            let result = watch.await;
-            drop(stop);
-            result
+        let drain = async {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            tokio::pin!(stopped);
+            let effects = match Taken::take(self) {
+                Err(ClientError::AlreadyDraining) => {
+                    ready.notify_one();
+                    stopped.await;
+                    return Ok(());
+                }
+                taken => taken?,
+            };
+            let lock = self.lock(stopped.as_mut(), || ready.notify_one()).await?;
+            let Some(lock) = lock else { return Ok(()) };
+            let begun = || {
+                is_here.store(true, Ordering::Relaxed);
+                ready.notify_one();
+            };
+            self.drain((effects, lock), transport, begun, stopped).await
         };
-        tokio::try_join!(drain, watch)?;
-        let end = end.ok_or(ClientError::Closed)?;
+        let watch = async {
+            // Until it has begun, here or elsewhere, nothing can be done.
+            ready.notified().await;
+            let end = self.until_ended(&is_here, patience, show).await;
+            drop(stop);
+            end
+        };
+        let ((), end) = tokio::try_join!(drain, watch)?;
         Ok(SyncReport { end, status: self.status()? })
     }
 
-    async fn run_announced<T: Transport>(
+    /// Has everything synchronised now, by whoever drains, and waits for the end of it.
+    async fn until_ended(
         &self,
-        transport: Arc<T>,
-        started: oneshot::Sender<()>,
-        stop: impl Future<Output = ()>,
-    ) -> Result<(), ClientError> {
-        tokio::pin!(stop);
-        let effects = Taken::take(self)?;
-        let Some(lock) = self.lock(stop.as_mut()).await? else { return Ok(()) };
-        self.drain((effects, lock), transport, || drop(started), stop).await
+        is_here: &AtomicBool,
+        patience: Duration,
+        mut show: impl FnMut(&Status),
+    ) -> Result<SyncEnd, ClientError> {
+        let mut changes = self.watch();
+        // Somebody asks for it now: a wait that an earlier failure left is cut short.
+        // It is taken in before the status is looked at.
+        self.note(Event::SyncNow)?;
+        let mut failing_since = None;
+        let (mut last, mut moved_at) = (None, Instant::now());
+        loop {
+            let status = self.status()?;
+            show(&status);
+            if let Some(end) = ended(&status, &mut failing_since, patience) {
+                return Ok(end);
+            }
+            if is_here.load(Ordering::Relaxed) || last.as_ref() != Some(&status) {
+                (last, moved_at) = (Some(status), Instant::now());
+            } else if moved_at.elapsed() >= patience.max(LOCK_PATIENCE_MIN) {
+                return Err(ClientError::HeldElsewhere);
+            }
+            // Something changes, or time passes for the patience.
+            let next = tokio::time::timeout(POLL_INTERVAL, changes.recv()).await;
+            if let Ok(Err(broadcast::error::RecvError::Closed)) = next {
+                return Err(ClientError::Closed);
+            }
+        }
     }
 
     /// The right to drain; nothing when this process or another does.
@@ -160,15 +180,17 @@ impl Client {
         driver.run(effects, stop).await
     }
 
-    /// Waits for the lock that the draining process holds.
+    /// Waits for the lock that the draining process holds; `is_held` is called while it does.
     async fn lock(
         &self,
         mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+        is_held: impl Fn(),
     ) -> Result<Option<DrainLock>, ClientError> {
         loop {
             if let Some(lock) = DrainLock::try_acquire(self.path())? {
                 return Ok(Some(lock));
             }
+            is_held();
             tokio::select! {
                 () = stop.as_mut() => return Ok(None),
                 () = tokio::time::sleep(POLL_INTERVAL) => {}

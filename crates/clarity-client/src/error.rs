@@ -90,6 +90,12 @@ pub enum ClientError {
     /// Another process drains this store.
     #[error("another process is synchronising this store; stop it first")]
     AlreadyDraining,
+    /// Another process holds the right to drain this store, and nothing moves.
+    #[error(
+        "another process holds the synchronising of this store and does nothing; end that one, \
+         such as a stopped `watch`, and try again; what waits is kept"
+    )]
+    HeldElsewhere,
     /// The server's address is not one.
     #[error("\"{0}\" is not an address; it has the form http://host:port or https://host")]
     Address(String),
@@ -135,7 +141,7 @@ impl ClientError {
             | Self::SourceContract(_)
             | Self::ExportRefused(_) => ErrorKind::Import,
             Self::NoSuchImport => ErrorKind::NotFound,
-            Self::AlreadyDraining => ErrorKind::Busy,
+            Self::AlreadyDraining | Self::HeldElsewhere => ErrorKind::Busy,
             Self::Closed => ErrorKind::Closed,
         }
     }

@@ -1,7 +1,7 @@
 //! Fetching by name: what a person asks for now, apart from what the device follows.
 
 use clarity_engine::protocol::model::EntityKey;
-use clarity_engine::store::{DrainLock, StoreTransaction, WishState};
+use clarity_engine::store::{StoreTransaction, WishState};
 use clarity_engine::{Stalled, Wanted, Write};
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use crate::client::Client;
 use crate::driver::POLL_INTERVAL;
 use crate::error::ClientError;
+use crate::explain::SyncedBy;
 
 /// What became of something that was to be fetched.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,8 +102,9 @@ impl Client {
             let why = stalled.message.clone();
             return Ok(Some(Fetched::NotNow { why, stalled: Some(stalled) }));
         }
-        let here = self.effects().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_drained = here.is_none() || DrainLock::try_acquire(self.path())?.is_none();
+        let here =
+            self.effects().lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_none();
+        let is_drained = here || self.synced_by()? != SyncedBy::Nobody;
         let why = "nothing synchronises this store at the moment; what is wanted is kept";
         Ok((!is_drained).then(|| Fetched::NotNow { why: why.to_owned(), stalled: None }))
     }

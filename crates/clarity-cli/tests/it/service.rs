@@ -40,6 +40,29 @@ impl Watch {
     }
 }
 
+/// Shows that `sync` beside a watching process is done by that one and waits for it, and that it
+/// goes by itself once that was killed.
+#[test]
+#[cfg(unix)]
+fn a_sync_beside_a_watch_is_done_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("server"));
+    let a = Device::signed_in(folder.path(), "a", &server);
+    let b = Device::signed_in(folder.path(), "b", &server);
+    let mut watch = Watch::start(&a, &[]);
+    watch.until(|status| status["flow"] == "synced");
+    b.ok(&["add", "Note", "--id", "theirs", "title=x"]);
+    b.ok(&["sync"]);
+    a.ok(&["add", "Note", "--id", "mine", "title=x"]);
+    let told = a.ok(&["sync"]);
+    assert_eq!((&told["end"], &told["status"]["waiting"]), (&json!("done"), &json!(0)));
+    assert_eq!(a.count("Note"), 2);
+    watch.child.kill().unwrap();
+    watch.child.wait().unwrap();
+    a.ok(&["add", "Note", "--id", "late", "title=x"]);
+    assert_eq!(a.ok(&["sync"])["status"]["waiting"], 0);
+}
+
 /// Shows that while a device watches, `add` in another process succeeds at once and is sent by the
 /// watching one, that a push by hand joins it, and that SIGTERM ends it with code 0 and a last
 /// line.

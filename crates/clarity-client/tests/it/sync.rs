@@ -9,7 +9,7 @@ use clarity_client::engine::protocol::{Hint, Tokens};
 use clarity_client::engine::store::DrainLock;
 use clarity_client::model::EntityKey;
 use clarity_client::{
-    Client, ClientError, ClientOptions, Failure, FailureClass, Fields, Refreshed, Request,
+    Client, ClientError, ClientOptions, Failure, FailureClass, Fields, Flow, Refreshed, Request,
     Response, SyncEnd, Transport, TransportFuture,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -80,6 +80,32 @@ async fn a_run_dropped_half_way_loses_nothing() {
     assert_eq!(client.get(&note("n")).unwrap().unwrap().version.0, 1, "it took effect once");
 }
 
+/// Shows that what a killed process was at does not count as going on: only while somebody holds
+/// the right to drain does the status say that it syncs.
+#[tokio::test]
+async fn a_killed_process_does_not_sync() {
+    let (directory, client) = client();
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let backend = Backend::default();
+    let held = Arc::new(Held { backend: backend.clone(), arrived, release: Notify::new() });
+    client.create(&note("n"), fields()).unwrap();
+    let remains = tempfile::tempdir().unwrap();
+    tokio::select! {
+        ended = client.run(held, std::future::pending()) => panic!("it ended: {ended:?}"),
+        _ = arrivals.recv() => {
+            assert_eq!(client.status().unwrap().flow, Flow::Syncing);
+            for name in ["store.db", "store.db-wal"] {
+                std::fs::copy(directory.path().join(name), remains.path().join(name)).unwrap();
+            }
+        }
+    }
+    let after = Client::open(ClientOptions::new(remains.path().join("store.db"))).unwrap();
+    let status = after.status().unwrap();
+    assert_eq!((status.flow, status.waiting, status.in_flight), (Flow::Pending, 1, 1));
+    let report = after.sync(Arc::new(backend), PATIENCE, |_| {}).await.unwrap();
+    assert_eq!((report.end, report.status.waiting), (SyncEnd::Done, 0));
+}
+
 /// Shows that reads and writes do not wait for a sync in progress.
 #[tokio::test]
 async fn reads_and_writes_do_not_wait_for_a_sync() {
@@ -123,8 +149,9 @@ async fn a_client_drains_once() {
     first.unwrap();
 }
 
-/// Shows that while another process drains the store, a sync gives up after its patience, and that
-/// what this process writes meanwhile is sent by the other one.
+/// Shows that while another process drains the store, what this process writes is sent by the other
+/// one, and a sync is done by the other one too: it comes to its end when that has read and sent
+/// everything.
 #[tokio::test]
 async fn another_process_drains_for_all() {
     let (directory, writer) = client();
@@ -138,16 +165,55 @@ async fn another_process_drains_for_all() {
         while drainer.status().unwrap().last_pull.is_none() {
             changes.recv().await.unwrap();
         }
-        let refused = writer.sync(backend, Duration::ZERO, |_| {}).await;
-        assert!(matches!(refused, Err(ClientError::AlreadyDraining)), "{refused:?}");
         writer.create(&note("n"), fields()).unwrap();
         while writer.get(&note("n")).unwrap().unwrap().pending {
             changes.recv().await.unwrap();
         }
+        writer.create(&note("o"), fields()).unwrap();
+        let requests = || writer.counters().unwrap()["requests_succeeded"];
+        let before = requests();
+        let report = writer.sync(backend, Duration::ZERO, |_| {}).await.unwrap();
+        assert_eq!((report.end, report.status.waiting), (SyncEnd::Done, 0));
+        assert!(requests() >= before + 2, "it was sent, and read anew");
         drop(stop);
     };
     let (ran, ()) = tokio::join!(run, write);
     ran.unwrap();
+}
+
+/// Shows that a sync of a client that is kept in sync already is done by that run.
+#[tokio::test]
+async fn a_sync_beside_a_run_is_done_by_it() {
+    let (_directory, client) = client();
+    let backend = Arc::new(Backend::default());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let run = client.run(Arc::clone(&backend), async { drop(stopped.await) });
+    let sync = async {
+        client.create(&note("n"), fields()).unwrap();
+        let report = client.sync(backend, PATIENCE, |_| {}).await.unwrap();
+        assert_eq!((report.end, report.status.waiting), (SyncEnd::Done, 0));
+        drop(stop);
+    };
+    let (ran, ()) = tokio::join!(run, sync);
+    ran.unwrap();
+}
+
+/// Shows that a sync goes on by itself when the process that drained ends, and that one which does
+/// nothing is not waited for without end.
+#[tokio::test(start_paused = true)]
+async fn a_sync_takes_over() {
+    let (directory, client) = client();
+    client.create(&note("n"), fields()).unwrap();
+    let path = directory.path().join("store.db");
+    let idle = DrainLock::try_acquire(&path).unwrap().unwrap();
+    let backend = Arc::new(Backend::default());
+    let refused = client.sync(Arc::clone(&backend), PATIENCE, |_| {}).await;
+    assert!(matches!(refused, Err(ClientError::HeldElsewhere)), "{refused:?}");
+    assert_eq!(client.status().unwrap().waiting, 1);
+    let mut idle = Some(idle);
+    let show = |_: &clarity_client::Status| drop(idle.take());
+    let report = client.sync(backend, PATIENCE, show).await.unwrap();
+    assert_eq!((report.end, report.status.waiting), (SyncEnd::Done, 0));
 }
 
 /// Shows that the right to drain is given back only when the store's thread has really stopped, and
