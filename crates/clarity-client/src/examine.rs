@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::explain::SyncedBy;
+use crate::upkeep::free_bytes;
 use crate::worker::now;
 
 /// Most findings of damage that are told.
@@ -29,6 +30,8 @@ pub enum Check {
     Schema,
     /// The device's clock.
     Clock,
+    /// The room on the disk.
+    Disk,
     /// Who synchronises.
     Lock,
     /// Whether the server is there; only where it is asked for.
@@ -69,15 +72,16 @@ impl Finding {
 }
 
 impl Client {
-    /// Examines the store: the file, whether its tables agree, its schema, the clock, and who
-    /// synchronises. An empty answer is a good one. Takes time in proportion to the size of the
-    /// store, and writes wait for a part of it.
+    /// Examines the store: the file, whether its tables agree, its schema, the clock, the room on
+    /// the disk, and who synchronises. An empty answer is a good one. Takes time in proportion to
+    /// the size of the store, and writes wait for a part of it.
     ///
     /// # Errors
     /// When the store cannot be read at all.
     pub fn examine(&self) -> Result<Vec<Finding>, ClientError> {
         let mut findings = Vec::new();
-        let save = "export what can be read, move the folder aside, and sign in with a new store";
+        let save = "recover it: all that can be read goes into a new store, and the old one is \
+                    moved aside";
         for damage in self.damages(DAMAGES_MAX)? {
             let words = format!("the file is damaged: {damage}");
             findings.push(Finding::new(Check::Integrity, Severity::Damage, &words, save));
@@ -98,6 +102,8 @@ impl Client {
         }
         let oldest = self.status()?.oldest_waiting;
         findings.extend(clock(now(), [Some(meta.created_at), oldest]));
+        findings
+            .extend(disk(free_bytes(self.path()), self.storage_settings()?.free_disk_min_bytes));
         let waiting = self.status()?.waiting;
         if waiting > 0 && self.synced_by()? == SyncedBy::Nobody {
             let words = "changes wait, and nothing synchronises this store";
@@ -139,6 +145,31 @@ fn clock(now: LocalTime, stored: [Option<LocalTime>; 2]) -> Option<Finding> {
     Some(Finding::new(Check::Clock, Severity::Warning, words, to_do))
 }
 
+/// Whether there is room on the disk for what is written next.
+fn disk(free_bytes: Option<u64>, kept_free_bytes: u64) -> Option<Finding> {
+    let free = free_bytes?;
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let (severity, words) = if free < kept_free_bytes {
+        let words = format!(
+            "the disk has {} MB left, and {} MB are to be left free: new changes are refused",
+            megabytes(free),
+            megabytes(kept_free_bytes)
+        );
+        (Severity::Warning, words)
+    } else if free < kept_free_bytes.saturating_mul(2) {
+        let words = format!(
+            "the disk has {} MB left; below {} MB new changes are refused",
+            megabytes(free),
+            megabytes(kept_free_bytes)
+        );
+        (Severity::Note, words)
+    } else {
+        return None;
+    };
+    let to_do = "free some space; what was acknowledged is kept, and what waits is sent meanwhile";
+    Some(Finding::new(Check::Disk, severity, &words, to_do))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,5 +182,16 @@ mod tests {
         let ahead = Some(now.plus_ms(AHEAD_MAX_MS + 1));
         assert!(clock(now, [Some(now), ahead]).is_some());
         assert!(clock(LocalTime(0), [None, None]).is_some());
+    }
+
+    /// Shows how much room is enough, little, and too little.
+    #[test]
+    fn a_full_disk_is_found() {
+        let severity = |free| disk(free, 200).map(|finding| finding.severity);
+        assert_eq!([severity(None), severity(Some(400)), severity(Some(u64::MAX))], [None; 3]);
+        assert_eq!(severity(Some(399)), Some(Severity::Note));
+        assert_eq!(severity(Some(200)), Some(Severity::Note));
+        assert_eq!(severity(Some(199)), Some(Severity::Warning));
+        assert!(disk(Some(1), u64::MAX).is_some());
     }
 }

@@ -110,8 +110,7 @@ impl Upkeep {
         let mut events = Vec::new();
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL) {
             self.looked = Some(Instant::now());
-            let free_bytes = fs4::available_space(folder(&self.path)).ok();
-            events.push(Event::DiskSpace { free_bytes });
+            events.push(Event::DiskSpace { free_bytes: free_bytes(&self.path) });
             if self.measure(device).is_err() {
                 // Whoever writes next hears of it.
                 tracing::debug!("the size of the store cannot be read");
@@ -176,6 +175,11 @@ impl Upkeep {
         }
         Ok(())
     }
+}
+
+/// How much of the disk that a store is on is free, in bytes; nothing where nobody can tell.
+pub(crate) fn free_bytes(store: &std::path::Path) -> Option<u64> {
+    fs4::available_space(folder(store)).ok()
 }
 
 /// The folder of a file, which is on the same disk.

@@ -3,7 +3,7 @@
 //! An operation's own state comes first, then what it waits behind, then what holds up everything.
 //! The reason of what it waits behind is told with it, so that the end of the chain is seen.
 
-use clarity_model::{Counter, EntityKey, Kind, LocalTime, Version};
+use clarity_model::{Counter, EntityKey, Kind, LocalTime, Priority, Version};
 use clarity_store::{OperationState, QueuedOperation, StoreError, StoreTransaction};
 use serde::Serialize;
 
@@ -11,8 +11,9 @@ use crate::conflict::ConflictId;
 use crate::explain_words as words;
 use crate::failure::FailureReason;
 use crate::schedule::{Pause, Schedule, WhoActs};
-use crate::status;
+use crate::storage::Absence;
 use crate::view::is_absorbed;
+use crate::{scope, status, storage};
 
 /// The longest chain of operations that wait for each other which is told.
 const CHAIN_MAX: usize = 16;
@@ -143,6 +144,12 @@ pub struct EntityExplanation {
     pub confirmed_deleted: bool,
     /// Its operations that wait, in order, each with its reason; the first hundred.
     pub waiting: Vec<Explanation>,
+    /// What is known of it when it was given up on this device for space; absent when it was not.
+    pub evicted: Option<Absence>,
+    /// Whether the device follows it: its type, and its time where only the last days are followed.
+    pub followed: bool,
+    /// The priority of its own that a person gave it.
+    pub priority: Option<Priority>,
     /// Its open conflict.
     pub conflict: Option<ConflictId>,
     /// Its operations that were refused.
@@ -188,23 +195,31 @@ impl Explainer<'_, '_> {
         }))
     }
 
-    /// What is known of an entity; nothing when this device knows nothing of it.
+    /// What is known of an entity; nothing when this device knows nothing of it, although it
+    /// follows such entities.
     pub(crate) fn entity(&self, key: &EntityKey) -> Result<Option<EntityExplanation>, StoreError> {
+        let key = &self.tx.present_key(key)?;
         let row = self.tx.entity(key)?;
         let lane = self.tx.lane(key)?;
-        if row.is_none() && lane.is_empty() {
+        let evicted = if row.is_none() { storage::absence(self.tx, key)? } else { None };
+        let followed = scope::follows(self.tx, key, row.as_ref())?;
+        if row.is_none() && lane.is_empty() && evicted.is_none() && followed {
             return Ok(None);
         }
         let confirmed = self.tx.confirmed(key)?;
         let visible = row.as_ref().is_some_and(|row| row.state.is_visible());
-        let of_row = row.as_ref().map(|row| row.version).unwrap_or_default();
-        let deleted = || lane.is_empty() && !visible;
+        let of_marker = self.tx.evicted_entity(key)?.map(|marker| marker.version);
+        let of_row = row.as_ref().map(|row| row.version).or(of_marker).unwrap_or_default();
+        let deleted = || lane.is_empty() && row.is_some() && !visible;
         let mut explained = EntityExplanation {
             key: key.clone(),
             visible,
             confirmed_version: confirmed.as_ref().map_or(of_row, |confirmed| confirmed.version),
             confirmed_deleted: confirmed.as_ref().map_or_else(deleted, |there| there.deleted),
             waiting: Vec::new(),
+            evicted,
+            followed,
+            priority: self.tx.kept(key)?,
             conflict: self.tx.conflict_of(key)?.map(|conflict| ConflictId(conflict.id)),
             failed: Vec::new(),
             waits_for: Vec::new(),

@@ -1,6 +1,6 @@
 //! The words of explanations: one table, so that every reason says what a person can do.
 
-use clarity_model::LocalTime;
+use clarity_model::{LocalTime, Priority};
 
 use crate::explain::{EntityExplanation, Why};
 use crate::schedule::Pause;
@@ -126,7 +126,7 @@ fn after_pause(pause: Pause, timed: bool) -> &'static str {
         }
         Pause::Config => "have the server's address looked at; it is tried again by itself",
         Pause::StorageFull => "free some space; then it goes on by itself",
-        Pause::Damaged => "have the store examined; nothing is deleted meanwhile",
+        Pause::Damaged => "recover the store: all that can be read is saved, and then it goes on",
         Pause::UserPaused if timed => "it goes on by itself at the time that was chosen",
         Pause::UserPaused => "resume synchronising",
         Pause::Metered => "it goes on with another network, or when it is allowed on this one",
@@ -142,6 +142,7 @@ fn after_pause(pause: Pause, timed: bool) -> &'static str {
 /// An entity, in words.
 pub(crate) fn entity(explained: &EntityExplanation, waiting: usize) -> String {
     let known = match (explained.confirmed_version.0, explained.confirmed_deleted) {
+        (0, _) if !explained.visible && waiting == 0 => "it is not on this device".to_owned(),
         (0, _) => "the server does not know it yet".to_owned(),
         (version, false) => format!("the server has version {version}"),
         (version, true) => format!("the server deleted it in version {version}"),
@@ -152,8 +153,44 @@ pub(crate) fn entity(explained: &EntityExplanation, waiting: usize) -> String {
         more => format!("{more} changes wait"),
     };
     let first = explained.waiting.first().map(|first| &first.message);
-    match first {
+    let mut words = match first {
         Some(message) => format!("{known}, {waits}: {message}"),
         None => format!("{known}, {waits}"),
+    };
+    for more in [away(explained), outside(explained)].into_iter().flatten() {
+        words.push_str("; ");
+        words.push_str(more);
+    }
+    words
+}
+
+/// Where an entity is that was given up for space.
+fn away(explained: &EntityExplanation) -> Option<&'static str> {
+    let evicted = explained.evicted.as_ref()?;
+    Some(match (evicted.certain, evicted.wanted, &evicted.refused) {
+        (_, _, Some(_)) => "it was moved off this device to save space, and the server refused it",
+        (_, true, None) => "it was moved off this device to save space, and is being fetched",
+        (true, false, None) => {
+            "it was moved off this device to save space; it is fetched when it is asked for"
+        }
+        (false, false, None) => {
+            "its month was moved off this device to save space; if it was part of it, it is \
+             fetched when it is asked for"
+        }
+    })
+}
+
+/// What it means that the device does not follow an entity.
+fn outside(explained: &EntityExplanation) -> Option<&'static str> {
+    let is_critical = explained.priority == Some(Priority::Critical);
+    match (explained.followed, explained.visible) {
+        (true, _) => None,
+        (false, true) if is_critical => {
+            Some("this device does not follow it: it stays, as it was last heard of")
+        }
+        (false, true) => {
+            Some("this device does not follow it: it stays for the day, as it was last heard of")
+        }
+        (false, false) => Some("this device does not follow it; it can be fetched by name"),
     }
 }

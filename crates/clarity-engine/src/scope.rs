@@ -12,7 +12,7 @@
 
 use clarity_model::{EntityId, EntityKey, EntityType, Priority, ServerTime};
 use clarity_protocol::{Cursor, Hint, HintEntity, HintKind, Row, Scope};
-use clarity_store::{ListOptions, RowState, StoreError, StoreTransaction};
+use clarity_store::{ListOptions, RowState, StoreError, StoreTransaction, StoredEntity};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
@@ -298,6 +298,20 @@ fn forget_evicted(
     };
     let forgotten = context.tx.forget_evicted(entity_type, before_ms, SWEEP_ROWS_MAX)?;
     Ok(forgotten == SWEEP_ROWS_MAX)
+}
+
+/// Whether the device follows an entity, by its type and, where it is here, by its time.
+pub(crate) fn follows(
+    tx: &StoreTransaction<'_>,
+    key: &EntityKey,
+    row: Option<&StoredEntity>,
+) -> Result<bool, StoreError> {
+    let part = pull::part(tx)?;
+    let scope: Scope = serde_json::from_str(&part.scope).unwrap_or_default();
+    let schema = tx.schema().type_schema(&key.entity_type);
+    let time_ms =
+        row.and_then(|row| schema.time_ms(&row.fields)).filter(|_| part.pulled_at.is_some());
+    Ok(scope.holds(key.entity_type.as_str(), time_ms, part.pulled_at.unwrap_or_default()))
 }
 
 /// Whether an entity was given the priority that is never let go.

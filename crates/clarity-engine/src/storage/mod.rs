@@ -18,6 +18,7 @@ pub(crate) use arrive::{Arrival, arrives, fetched_range, is_away, meets_new};
 pub use evict::EVICTION_SLICE_ROWS;
 pub(crate) use evict::{caught_up, note_accesses, work};
 pub(crate) use limit::{disk, is_full, recall, refuses, store_was_full};
+pub(crate) use report::absence;
 pub use report::{Absence, Protected, Protection, StorageReport, TypeStorage};
 
 /// How large a store may be that keeps what the server has, in bytes, unless set: 100 MB.

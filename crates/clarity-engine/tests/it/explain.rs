@@ -5,8 +5,8 @@ use clarity_engine::protocol::model::{Counter, Outcome};
 use clarity_engine::protocol::{Failure, FailureClass};
 use clarity_engine::store::Credentials;
 use clarity_engine::{
-    EntityExplanation, Event, Explanation, FailureReason, NetworkPolicy, Pause, Resolution,
-    TokenResult, WhoActs, Why, Write,
+    Attention, EntityExplanation, Event, Explanation, FailureReason, NetworkPolicy, Pause,
+    Resolution, TokenResult, WhoActs, Why, Write,
 };
 use serde_json::json;
 
@@ -72,6 +72,18 @@ fn each_pause_is_told_as_what_it_is() {
         let same = matches!(told.why, Why::Paused { pause, .. } if pause == stalled.why);
         assert!(same && stalled.since == began, "{class:?}: {stalled:?}");
     }
+    // Damage is no answer of a server; it is met on the device.
+    let mut bench = Bench::online();
+    bench.event(Event::StoreDamaged);
+    bench.create(&note("n"), json!({}));
+    let told = why(&mut bench);
+    assert_eq!((told.why, told.who_must_act), (paused(Pause::Damaged), Person));
+    assert_eq!((told.since, told.next_attempt), (Some(bench.now), None));
+    assert!(told.next.contains("recover the store"), "{}", told.next);
+    assert_eq!(bench.status().stalled.map(|stalled| stalled.why), Some(Pause::Damaged));
+    assert_eq!(bench.status().attention, [Attention::Damaged]);
+    bench.event(Event::StoreSound);
+    assert_eq!(why(&mut bench).why, Why::InFlight);
 }
 
 /// Shows that a server which asks to wait is told apart from one that fails, with its time.
