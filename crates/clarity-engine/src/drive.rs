@@ -376,6 +376,7 @@ pub(crate) fn finished(
             let at_head = pull::page(context, schedule, response)?;
             scope::pulled(context, schedule, at, at_head)?;
             if at_head {
+                fetch::read_through(context, schedule, at)?;
                 ageing::after_pull(context, at)?;
                 schedule.last_pull = Some(context.now);
                 let next = context.now.plus_ms(interval_with_jitter(context));

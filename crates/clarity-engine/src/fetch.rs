@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use clarity_model::limits::FETCH_KEYS_MAX;
-use clarity_model::{EntityKey, EntityType, LocalTime};
+use clarity_model::{EntityKey, EntityType, LocalTime, ServerTime};
 use clarity_protocol::{
     Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse, SchemaStamp,
 };
-use clarity_store::{RequestId, StoreError};
+use clarity_store::{RequestId, StoreError, WantedRange};
 
 use crate::context::Context;
 use crate::error::WriteError;
@@ -107,7 +107,7 @@ pub(crate) fn build(
     request: RequestId,
 ) -> Result<Option<FetchRequest>, StoreError> {
     let keys = context.tx.wanted_keys(schedule.fetch_keys_max.unwrap_or(FETCH_KEYS_MAX))?;
-    let range = if keys.is_empty() {
+    let range = if keys.is_empty() && schedule.read_instead.is_none() {
         context.tx.wanted_ranges()?.into_iter().find(|range| range.refused.is_none())
     } else {
         None
@@ -228,15 +228,32 @@ pub(crate) fn refused(
         return context.tx.release_wanted(Some(request));
     }
     schedule.fetch_keys_max = None;
-    let range = context.tx.range_asked_by(request)?;
-    if range.is_some_and(|range| is_first_reading(range.rank)) {
-        // A backend that cannot be asked so is read from the beginning.
-        for range in context.tx.wanted_ranges()? {
-            if is_first_reading(range.rank) {
-                context.tx.end_wanted_range(range.number)?;
-            }
-        }
-        return pull::read_again(context, schedule);
+    if context.tx.range_asked_by(request)?.is_none() {
+        return context.tx.refuse_wanted(request, &failure.message);
     }
-    context.tx.refuse_wanted(request, &failure.message)
+    // A backend that gives no stretches of time is read from the beginning instead.
+    context.tx.release_wanted(Some(request))?;
+    let wanted = context.tx.wanted_ranges()?.into_iter();
+    schedule.read_instead = wanted.map(|range| range.number).max();
+    pull::read_again(context, schedule)
+}
+
+/// Everything was read from the beginning to its end: so were the stretches of time that the
+/// backend did not give.
+pub(crate) fn read_through(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    at: ServerTime,
+) -> Result<(), StoreError> {
+    let Some(last) = schedule.read_instead.take() else { return Ok(()) };
+    let ranges = context.tx.wanted_ranges()?.into_iter();
+    let came = |range: &WantedRange| range.number <= last && range.refused.is_none();
+    for range in ranges.filter(came) {
+        context.tx.end_wanted_range(range.number)?;
+        let times = (range.from_ms, range.to_ms);
+        storage::fetched_range(context, &range.entity_type, times, at)?;
+    }
+    schedule.fetch_wanted = true;
+    context.noted.status = true;
+    Ok(())
 }

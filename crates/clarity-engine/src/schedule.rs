@@ -255,6 +255,9 @@ pub(crate) struct Schedule {
     pub(crate) resync: bool,
     /// Whether rows are asked for in full, also those that this device was told when it pushed.
     pub(crate) full_rows: bool,
+    /// The number of the last stretch of time that a reading of everything brings, because the
+    /// backend gives none by itself; none is asked for meanwhile.
+    pub(crate) read_instead: Option<i64>,
     pub(crate) rows_missing: bool,
     pub(crate) last_success: Option<LocalTime>,
     /// When a pull was last acknowledged with nothing more to read.

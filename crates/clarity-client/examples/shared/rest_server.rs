@@ -24,6 +24,8 @@ struct State {
     answers: BTreeMap<String, Answer>,
     /// What everything is answered instead.
     instead: Option<Answer>,
+    /// The access token that everything needs, and the refresh token that gets it.
+    tokens: Option<(String, String)>,
     asked: Vec<String>,
 }
 
@@ -52,6 +54,7 @@ struct Asked {
     path: String,
     if_match: Option<String>,
     key: Option<String>,
+    token: Option<String>,
     body: Map<String, Value>,
 }
 
@@ -79,6 +82,13 @@ impl RestServer {
     #[allow(dead_code, reason = "not every program wants failures")]
     pub(crate) fn answer_instead(&self, answer: Option<Answer>) {
         self.state().instead = answer;
+    }
+
+    /// From now on everything needs this access token, which `POST /token` gives for a refresh
+    /// token.
+    #[allow(dead_code, reason = "not every program signs in")]
+    pub(crate) fn need_token(&self, access: &str, refresh: &str) {
+        self.state().tokens = Some((access.to_owned(), refresh.to_owned()));
     }
 
     /// What there is at a path that is not deleted.
@@ -123,7 +133,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked>> {
     let mut words = line.split(' ');
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(None) };
     let (method, path) = (method.to_owned(), path.to_owned());
-    let (mut length, mut if_match, mut key) = (0, None, None);
+    let (mut length, mut if_match, mut key, mut token) = (0, None, None, None);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
@@ -132,13 +142,14 @@ fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked>> {
             "content-length" => length = value.parse().unwrap_or(0),
             "if-match" => if_match = Some(value.trim_matches('"').to_owned()),
             "idempotency-key" => key = Some(value.to_owned()),
+            "authorization" => token = value.strip_prefix("Bearer ").map(str::to_owned),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    Ok(Some(Asked { method, path, if_match, key, body }))
+    Ok(Some(Asked { method, path, if_match, key, token, body }))
 }
 
 impl State {
@@ -148,6 +159,18 @@ impl State {
         }
         if let Some(instead) = &self.instead {
             return instead.clone();
+        }
+        if let Some((access, refresh)) = &self.tokens {
+            if asked.path == "/token" {
+                let is_known = asked.body.get("refresh_token") == Some(&json!(refresh));
+                let renewed = json!({ "access_token": access, "expires_in": 3_600 });
+                let refused = json!({ "error": "invalid_grant" });
+                let (status, body) = if is_known { (200, renewed) } else { (400, refused) };
+                return Answer::json(status, &body);
+            }
+            if asked.token.as_ref() != Some(access) {
+                return Answer::json(401, &json!({ "message": "the token has ended" }));
+            }
         }
         if let Some(first) = asked.key.as_ref().and_then(|key| self.answers.get(key)) {
             return first.clone();
@@ -225,6 +248,7 @@ impl State {
                         path: text(part, "path").unwrap_or_default(),
                         if_match: None,
                         key: None,
+                        token: None,
                         body: part["body"].as_object().cloned().unwrap_or_default(),
                     });
                     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();

@@ -75,6 +75,7 @@
 mod answer;
 mod backend;
 mod feed;
+mod fetch;
 mod push;
 mod request;
 #[cfg(test)]
@@ -293,10 +294,9 @@ impl Transport for RestTransport {
                     let page = self.inner.pull(request, access_token.as_deref()).await?;
                     Ok(Response::Pull(page))
                 }
-                // The engine then reads everything again instead.
-                Request::Fetch(_) => {
-                    let words = "this backend gives nothing by name";
-                    Err(Failure::new(FailureClass::BadRequest, words))
+                Request::Fetch(request) => {
+                    let found = fetch::fetch(&self.inner, request, access_token.as_deref()).await?;
+                    Ok(Response::Fetch(found))
                 }
             }
         })

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clarity_client::engine::Pause;
 use clarity_client::engine::protocol::Tokens;
+use clarity_client::engine::{Pause, StorageSettings};
 use clarity_client::model::EntityKey;
 use clarity_client::rest::{Endpoint, Feed, RestBackend, RestTransport, UpdateWith, Versions};
 use clarity_client::{
@@ -221,6 +221,73 @@ async fn batches_are_one_request() {
     let failed = phone.client.failed(Counter(0), 10).unwrap();
     assert_eq!(failed.len(), 2);
     assert!(failed[0].message.contains("several changes as one"));
+}
+
+/// Shows that a token which the backend no longer takes is renewed once for all requests that met
+/// it, that what waited then arrives, and that a refused renewal waits for a person and keeps it.
+#[tokio::test]
+async fn an_ended_token_is_renewed_for_all() {
+    let phone = Phone::with(|backend| backend.refresh_at("/token"));
+    let tokens = |access: &str| Tokens {
+        account_id: RestTransport::UNNAMED_ACCOUNT.to_owned(),
+        device_id: "phone".to_owned(),
+        access_token: access.to_owned(),
+        access_expires_in_ms: 3_600_000,
+        refresh_token: "first".to_owned(),
+    };
+    phone.client.signed_in(&phone.server.address, "someone", tokens("old")).unwrap();
+    phone.server.need_token("new", "first");
+    for id in ["one", "two", "three", "four"] {
+        phone.create(id, json!({ "title": "a" }));
+    }
+    phone.sync_all().await;
+    let asked = phone.server.asked();
+    assert_eq!(asked.iter().filter(|asked| *asked == "POST /token").count(), 1, "{asked:?}");
+    assert!(phone.server.item("/notes/4").is_some() && phone.server.item("/notes/5").is_none());
+
+    phone.server.need_token("newer", "another");
+    let key = phone.create("late", json!({ "title": "b" }));
+    let report = phone.sync(PATIENCE).await;
+    assert_eq!(report.status.stalled.map(|stalled| stalled.why), Some(Pause::AuthRequired));
+    assert_eq!((report.status.waiting, phone.seen(&key)), (1, json!({ "title": "b" })));
+    phone.client.signed_in(&phone.server.address, "someone", tokens("newer")).unwrap();
+    phone.sync_all().await;
+    assert!(phone.server.item("/notes/5").is_some());
+}
+
+/// Shows that what was given up for space is fetched from the backend when it is asked for, that
+/// what is gone there is known as gone, and that what it does not give keeps the reason.
+#[tokio::test]
+async fn what_was_given_up_is_fetched() {
+    let phone = Phone::new();
+    let keys: Vec<_> = (0..3).map(|n| phone.create(&format!("n{n}"), json!({ "n": n }))).collect();
+    phone.sync_all().await;
+    phone.sync_all().await;
+    let settings = phone.client.storage_settings().unwrap();
+    let nothing = StorageSettings { budget_bytes: 0, ..settings };
+    phone.client.set_storage(nothing).unwrap();
+    phone.sync_all().await;
+    assert!(phone.client.get(&keys[0]).unwrap().is_none());
+    phone.client.set_storage(settings).unwrap();
+    let gone = phone.client.present_key(&keys[1]).unwrap();
+    phone.server.change(&format!("/notes/{}", gone.id), &json!({ "deleted": true }));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let run = phone.client.run(Arc::clone(&phone.transport), async { drop(stopped.await) });
+    let read = async {
+        let found = phone.client.get_or_fetch(&keys[0]).await.unwrap();
+        assert_eq!(json!(found.found.unwrap().fields), json!({ "n": 0 }));
+        assert_eq!(found.missing, None);
+        let found = phone.client.get_or_fetch(&keys[1]).await.unwrap();
+        assert_eq!((found.found, found.missing), (None, None));
+        let forbidden = Answer::json(403, &json!({ "message": "not yours" }));
+        phone.server.answer_instead(Some(forbidden));
+        let found = phone.client.get_or_fetch(&keys[2]).await.unwrap();
+        assert_eq!(found.found, None);
+        assert!(found.missing.unwrap().why.contains("does not give it"));
+        drop(stop);
+    };
+    let (ran, ()) = tokio::join!(run, read);
+    ran.unwrap();
 }
 
 /// Shows that tokens are renewed in the words of OAuth, and that a refusal asks for a person.

@@ -1,12 +1,13 @@
 //! What was given up for space meets what else happens to it: a narrower scope, other ids, its own
 //! priority, a single fetch.
 
-use clarity_engine::protocol::Scope;
-use clarity_engine::protocol::model::{EntityKey, EntityType, Priority, ServerTime};
+use clarity_engine::protocol::model::{EntityKey, EntityType, Priority, Schema, ServerTime};
+use clarity_engine::protocol::{FailureClass, Scope};
 use clarity_engine::store::Month;
 use clarity_engine::{Event, StorageSettings, Wanted, Write, WriteError};
 use serde_json::{Value, json};
 
+use crate::given_ids::{SCHEMA, made, plan};
 use crate::storage::{
     DAY_MS, MARCH, is_here, is_known, keep, make_room, nothing, sample, set, steps, without_samples,
 };
@@ -154,4 +155,76 @@ fn more_than_any_disk_can_be_left_free() {
         bench.event(Event::DiskSpace { free_bytes: Some(1) });
         assert!(bench.status().stalled.is_some());
     }
+}
+
+/// Shows that an explanation says of an entity that it was given up for space, that it is being
+/// fetched, that the device does not follow it, and what stays although it is not followed; and
+/// that an older name finds it.
+#[test]
+fn an_explanation_says_where_an_entity_is() {
+    let (one, two) = (note("one"), note("two"));
+    let mut bench = Bench::new();
+    let rows = [wire::row(&one, 3, json!({"a": 1})), wire::row(&two, 1, json!({"a": 1}))];
+    bench.answer_pull(&rows);
+    assert_eq!(bench.explain(&one).unwrap().evicted, None);
+    keep(&mut bench, &two, Some(Priority::Critical));
+    set(&mut bench, nothing());
+    make_room(&mut bench);
+    let told = bench.explain(&one).unwrap();
+    assert!(!told.visible && told.followed && told.evicted.is_some());
+    assert_eq!((told.confirmed_version.0, told.confirmed_deleted), (3, false));
+    assert!(told.message.contains("moved off this device to save space"), "{}", told.message);
+    bench.write(Write::Fetch { wanted: vec![Wanted::Key(one.clone())] });
+    let told = bench.explain(&one).unwrap();
+    assert!(told.message.ends_with("is being fetched"), "{}", told.message);
+    follow(&mut bench, only(&["Goal"]));
+    let told = bench.explain(&one).unwrap();
+    assert!(!told.followed && told.evicted.is_none());
+    assert!(told.message.ends_with("it can be fetched by name"), "{}", told.message);
+    let told = bench.explain(&two).unwrap();
+    assert_eq!((told.visible, told.priority), (true, Some(Priority::Critical)));
+    assert!(told.message.contains("it stays, as it was last heard of"), "{}", told.message);
+
+    let mut bench = Bench::of(Schema::from_json(SCHEMA).unwrap());
+    bench.answer_pull(&[]);
+    bench.create(&plan("local"), json!({}));
+    let push = bench.take_push();
+    bench.answer(&push, vec![made(push.only(), "31")]);
+    assert_eq!(bench.explain(&plan("local")).unwrap().key, plan("31"));
+}
+
+/// Shows that a backend which gives no stretches of time is read from the beginning instead, that
+/// this brings what was given up, that it is complete only when all was read, and that what was
+/// wished for meanwhile is asked for anew.
+#[test]
+fn a_backend_without_stretches_is_read_again() {
+    let samples = [sample(1, MARCH + 5, 10), sample(2, MARCH + 9, 20)];
+    let of_type = samples[0].0.entity_type.clone();
+    let mut bench = without_samples(&samples);
+    set(&mut bench, StorageSettings::default());
+    let range = |to_ms| Wanted::Range { entity_type: of_type.clone(), from_ms: None, to_ms };
+    bench.write(Write::Fetch { wanted: vec![range(None)] });
+    let (request, _) = bench.take_fetch();
+    bench.fail(request, FailureClass::BadRequest);
+    assert_eq!(bench.pulls[0].1.cursor, None, "from the beginning");
+    bench.write(Write::Fetch { wanted: vec![range(Some(MARCH))] });
+    assert!(bench.fetches.is_empty(), "it would be refused alike");
+    let rows: Vec<_> =
+        samples.iter().map(|(key, fields)| wire::row(key, 1, fields.clone())).collect();
+    let mut first = wire::page(&rows[..1]);
+    first.more = true;
+    bench.answer_pull_with(first);
+    assert!(is_here(&mut bench, &samples[0].0));
+    assert_eq!(bench.status().wanted, 2);
+    bench.answer_pull(&rows[1..]);
+    assert!(is_here(&mut bench, &samples[1].0));
+    {
+        let tx = bench.store().begin().unwrap();
+        assert!(tx.evicted_months(None).unwrap().is_empty());
+    }
+    assert_eq!(bench.status().wanted, 1);
+    let done =
+        clarity_engine::protocol::FetchResponse { ranges_done: 1, ..wire::fetched(&[], &[]) };
+    assert_eq!(bench.answer_fetch(done).ranges[0].to_ms, Some(MARCH));
+    assert!(bench.status().idle);
 }
