@@ -31,6 +31,12 @@ pub use single::{Single, SingleOutcome, Wish};
 /// Receipts that one push forgets at most: twice what one can add, so that they never pile up.
 const RECEIPTS_PRUNED_MAX: u64 = 4_000;
 
+/// How long the receipt of a single change is kept, in milliseconds: 100 days. Nobody says of these
+/// names that they will not come again, and a device may be away for three months.
+const SINGLE_RECEIPTS_KEPT_MS: i64 = 100 * 24 * 60 * 60 * 1_000;
+/// Receipts of single changes that one request forgets at most.
+const SINGLE_RECEIPTS_PRUNED_MAX: u64 = 100;
+
 /// What applying needs to know besides the request.
 pub(crate) struct Context<'a> {
     /// Decides how fields merge.
@@ -62,30 +68,12 @@ pub(crate) fn apply<T: AccountTransaction>(
     let incarnation = request.incarnation;
     let mark =
         transaction.raise_settled_mark(incarnation, context.device, request.settled_below)?;
-    let head = transaction.head()?;
-    let newest_receipt = transaction.newest_receipt(incarnation)?;
-    let mut session = Session {
-        transaction,
-        context,
-        incarnation,
-        mark,
-        newest_receipt,
-        head,
-        answers: Vec::with_capacity(request.operations.len()),
-        changed: BTreeSet::new(),
-    };
+    let mut session = Session::begin(transaction, context, incarnation, mark)?;
     let operations = request.operations.iter().map(|raw| Incoming::read(raw)).collect();
     for unit in units(operations) {
         session.unit(unit)?;
     }
-    let Session { head: new_head, answers, changed, .. } = session;
-    if new_head > head {
-        transaction.advance_head(new_head, context.seed)?;
-    }
-    if !context.keep_receipts {
-        transaction.prune_receipts(incarnation, mark, RECEIPTS_PRUNED_MAX)?;
-    }
-    Ok(Applied { answers, changed })
+    session.end()
 }
 
 /// One request on its way through.
@@ -97,13 +85,50 @@ struct Session<'a, T> {
     mark: Counter,
     /// Above it, no operation has a receipt: most lookups need not be made.
     newest_receipt: Counter,
+    /// The last position that was given out before this request.
+    head_before: Seq,
     /// The last position that was given out.
     head: Seq,
     answers: Vec<OperationAnswer>,
     changed: BTreeSet<EntityType>,
 }
 
-impl<T: AccountTransaction> Session<'_, T> {
+impl<'a, T: AccountTransaction> Session<'a, T> {
+    fn begin(
+        transaction: &'a mut T,
+        context: &'a Context<'a>,
+        incarnation: Incarnation,
+        mark: Counter,
+    ) -> Result<Self, StorageError> {
+        let head = transaction.head()?;
+        let newest_receipt = transaction.newest_receipt(incarnation)?;
+        Ok(Self {
+            transaction,
+            context,
+            incarnation,
+            mark,
+            newest_receipt,
+            head_before: head,
+            head,
+            answers: Vec::new(),
+            changed: BTreeSet::new(),
+        })
+    }
+
+    /// Moves the log's head, and forgets what nobody asks for any more.
+    fn end(self) -> Result<Applied, StorageError> {
+        let Self { transaction, context, .. } = self;
+        if self.head > self.head_before {
+            transaction.advance_head(self.head, context.seed)?;
+        }
+        if !context.keep_receipts {
+            transaction.prune_receipts(self.incarnation, self.mark, RECEIPTS_PRUNED_MAX)?;
+            let before = ServerTime(context.now.0.saturating_sub(SINGLE_RECEIPTS_KEPT_MS));
+            transaction.prune_single_receipts(before, SINGLE_RECEIPTS_PRUNED_MAX)?;
+        }
+        Ok(Applied { answers: self.answers, changed: self.changed })
+    }
+
     /// Settles operations that stand or fall together.
     fn unit(&mut self, unit: Vec<Incoming>) -> Result<(), StorageError> {
         let mut plan = Plan::new(self.head, unit.len() > 1);

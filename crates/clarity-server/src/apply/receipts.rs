@@ -20,12 +20,19 @@ pub(super) struct Fresh {
     covers: Vec<Counter>,
     hash: [u8; 16],
     key: Option<EntityKey>,
+    /// Whether it is of a single change, whose receipt goes by its age.
+    is_single: bool,
 }
 
 impl Fresh {
-    /// The receipt of an operation that carries no other.
-    pub(super) fn new(id: Counter, hash: [u8; 16], key: EntityKey) -> Self {
-        Self { id, covers: Vec::new(), hash, key: Some(key) }
+    /// The receipt of a single change.
+    pub(super) fn single(id: Counter, hash: [u8; 16], key: EntityKey) -> Self {
+        Self { id, covers: Vec::new(), hash, key: Some(key), is_single: true }
+    }
+
+    /// The receipt of an operation of a push.
+    fn pushed(id: Counter, covers: Vec<Counter>, hash: [u8; 16], key: Option<EntityKey>) -> Self {
+        Self { id, covers, hash, key, is_single: false }
     }
 }
 
@@ -78,10 +85,10 @@ impl<T: AccountTransaction> Session<'_, T> {
                 let covers = operation.covers.clone();
                 let key = Some(operation.key.clone());
                 let answer = self.decided(plan, operation)?;
-                Ok((Some(Fresh { id, covers, hash, key }), answer))
+                Ok((Some(Fresh::pushed(id, covers, hash, key)), answer))
             }
             Err(rejection) => {
-                let fresh = Fresh { id, covers: Vec::new(), hash, key: None };
+                let fresh = Fresh::pushed(id, Vec::new(), hash, None);
                 Ok((Some(fresh), rejected_answer(id, Some(rejection))))
             }
         }
@@ -103,7 +110,7 @@ impl<T: AccountTransaction> Session<'_, T> {
             Ok(operation) => (operation.covers, Some(operation.key)),
             Err(_) => (Vec::new(), None),
         };
-        Ok((Some(Fresh { id: incoming.id, covers, hash: incoming.hash, key }), answer))
+        Ok((Some(Fresh::pushed(incoming.id, covers, incoming.hash, key)), answer))
     }
 
     pub(super) fn known(
@@ -223,6 +230,7 @@ impl<T: AccountTransaction> Session<'_, T> {
             carrier: None,
             detail: if is_plain { None } else { serde_json::to_string(&detail).ok() },
             key: fresh.key,
+            single_at: fresh.is_single.then_some(self.context.now),
         };
         self.transaction.put_receipt(self.name(fresh.id), &receipt)?;
         self.newest_receipt = self.newest_receipt.max(fresh.id);

@@ -12,7 +12,7 @@ use clarity_protocol::{OperationAnswer, WireEntity, WireOperation};
 use super::incoming::Incoming;
 use super::plan::{Plan, wire};
 use super::receipts::{Fresh, Known};
-use super::{Context, RECEIPTS_PRUNED_MAX, Session};
+use super::{Context, Session};
 use crate::storage::{AccountTransaction, StorageError, StoredEntity};
 
 /// What a request wants of an entity.
@@ -82,27 +82,9 @@ pub(crate) fn apply_single<T: AccountTransaction>(
         true => transaction.raise_settled_mark(incarnation, context.device, Counter(0))?,
         false => Counter(0),
     };
-    let head = transaction.head()?;
-    let newest_receipt = transaction.newest_receipt(incarnation)?;
-    let mut session = Session {
-        transaction,
-        context,
-        incarnation,
-        mark,
-        newest_receipt,
-        head,
-        answers: Vec::new(),
-        changed: BTreeSet::new(),
-    };
+    let mut session = Session::begin(transaction, context, incarnation, mark)?;
     let outcome = session.single(single)?;
-    let Session { head: new_head, changed, .. } = session;
-    if new_head > head {
-        transaction.advance_head(new_head, context.seed)?;
-    }
-    if !context.keep_receipts {
-        transaction.prune_receipts(incarnation, mark, RECEIPTS_PRUNED_MAX)?;
-    }
-    Ok((outcome, changed))
+    Ok((outcome, session.end()?.changed))
 }
 
 impl<T: AccountTransaction> Session<'_, T> {
@@ -132,7 +114,7 @@ impl<T: AccountTransaction> Session<'_, T> {
         let answer = self.decided(&mut plan, operation)?;
         let now = plan.entity(self.transaction, &single.key)?.as_ref().map(wire);
         if single.is_repeatable {
-            self.keep_receipt(Fresh::new(id, hash, single.key.clone()), &answer)?;
+            self.keep_receipt(Fresh::single(id, hash, single.key.clone()), &answer)?;
         }
         self.head = plan.head();
         plan.write(self.transaction, &mut self.changed)?;

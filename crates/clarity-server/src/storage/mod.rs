@@ -148,6 +148,8 @@ pub struct StoredReceipt {
     pub detail: Option<String>,
     /// The entity that it named, when it travelled itself and could be read.
     pub key: Option<EntityKey>,
+    /// When it was made, of a single change: its receipt goes by its age.
+    pub single_at: Option<ServerTime>,
 }
 
 /// One writing transaction over one account. It holds the account's lock from its beginning, so
@@ -216,6 +218,16 @@ pub trait AccountTransaction {
         &mut self,
         incarnation: Incarnation,
         below: Counter,
+        count_max: u64,
+    ) -> Result<(), StorageError>;
+    /// Forgets some of the receipts of single changes that were made before a time, at most
+    /// `count_max`, the oldest first, with everything else that is known of their names.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn prune_single_receipts(
+        &mut self,
+        before: ServerTime,
         count_max: u64,
     ) -> Result<(), StorageError>;
 }

@@ -9,7 +9,7 @@ use crate::storage::StorageError;
 pub(super) const APPLICATION_ID: i32 = 0x434c_7376;
 
 /// One step for each format of the file; `user_version` counts those taken.
-const MIGRATIONS: [&str; 2] = [FORMAT_1, FORMAT_2];
+const MIGRATIONS: [&str; 3] = [FORMAT_1, FORMAT_2, FORMAT_3];
 
 /// The first format.
 ///
@@ -129,6 +129,15 @@ CREATE TABLE log(
 const FORMAT_2: &str = "
 ALTER TABLE entity ADD COLUMN time_ms INTEGER;
 CREATE INDEX entity_time ON entity(account, type, time_ms, seq);
+";
+
+/// The third format: receipts of single changes go by their age.
+///
+/// - `receipt.single_at`: when it was made, of a single change; absent for an operation of a push,
+///   and for single changes of before this format.
+const FORMAT_3: &str = "
+ALTER TABLE receipt ADD COLUMN single_at INTEGER;
+CREATE INDEX receipt_single ON receipt(account, single_at) WHERE single_at IS NOT NULL;
 ";
 
 /// Checks whose file it is and brings it to the newest format, one transaction for each step: a

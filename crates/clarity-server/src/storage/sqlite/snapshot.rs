@@ -57,7 +57,7 @@ WHERE account = ?1 AND incarnation = ?2 AND counter >= ?3
 ORDER BY counter";
 
 const RECEIPTS: &str = "
-SELECT incarnation, counter, outcome, version, hash, carrier, detail, type, id
+SELECT incarnation, counter, outcome, version, hash, carrier, detail, type, id, single_at
 FROM receipt WHERE account = ?1 ORDER BY incarnation, counter";
 
 impl AccountSnapshot for SqliteSnapshot<'_> {

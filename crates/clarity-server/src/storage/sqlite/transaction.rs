@@ -29,13 +29,13 @@ INSERT INTO entity(account, seq, type, id, version, written, deleted, updated_at
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 const SELECT_RECEIPT: &str = "
-SELECT outcome, version, hash, carrier, detail, type, id
+SELECT outcome, version, hash, carrier, detail, type, id, single_at
 FROM receipt WHERE account = ?1 AND incarnation = ?2 AND counter = ?3";
 
 const INSERT_RECEIPT: &str = "
 INSERT INTO receipt(account, incarnation, counter, outcome, version, hash, carrier, detail,
-                    type, id)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+                    type, id, single_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 const PUT_MARK: &str = "
 INSERT INTO settled_mark(account, incarnation, device, below) VALUES (?1, ?2, ?3, ?4)
@@ -86,6 +86,7 @@ pub(super) fn read_receipt(row: &Row<'_>, first: usize) -> Result<StoredReceipt,
             Some(entity_type) => Some(key_of(&entity_type, row.get_ref(first + 6)?)?),
             None => None,
         },
+        single_at: row.get::<_, Option<i64>>(first + 7)?.map(ServerTime),
     })
 }
 
@@ -203,6 +204,7 @@ impl AccountTransaction for SqliteTransaction<'_> {
             receipt.detail,
             receipt.key.as_ref().map(|key| key.entity_type.as_str()),
             receipt.key.as_ref().map(|key| IdValue::new(&key.id)),
+            receipt.single_at.map(|at| at.0),
         ])?;
         Ok(())
     }
@@ -252,6 +254,38 @@ impl AccountTransaction for SqliteTransaction<'_> {
                     "DELETE FROM receipt WHERE account = ?1 AND incarnation = ?2 AND counter < ?3",
                 )?
                 .execute(params![self.account.0, incarnation, end])?;
+        }
+        Ok(())
+    }
+
+    fn prune_single_receipts(
+        &mut self,
+        before: ServerTime,
+        count_max: u64,
+    ) -> Result<(), StorageError> {
+        let old: Vec<([u8; 16], i64)> = self
+            .connection
+            .prepare_cached(
+                "SELECT incarnation, counter FROM receipt
+                 WHERE account = ?1 AND single_at < ?2 ORDER BY single_at LIMIT ?3",
+            )?
+            .query_map(params![self.account.0, before.0, integer(count_max)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        for (incarnation, counter) in old {
+            self.connection
+                .prepare_cached(
+                    "DELETE FROM receipt WHERE account = ?1 AND incarnation = ?2 AND counter = ?3",
+                )?
+                .execute(params![self.account.0, incarnation, counter])?;
+            // A mark of zero says nothing but that the name was used.
+            self.connection
+                .prepare_cached(
+                    "DELETE FROM settled_mark WHERE account = ?1 AND incarnation = ?2 AND below = 0
+                     AND NOT EXISTS (SELECT 1 FROM receipt WHERE account = ?1 AND incarnation = ?2)",
+                )?
+                .execute(params![self.account.0, incarnation])?;
         }
         Ok(())
     }

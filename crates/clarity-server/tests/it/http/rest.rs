@@ -6,7 +6,7 @@ use clarity_server::RestIds;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use super::{Answered, Live};
+use super::{Answered, Live, PASSWORD};
 
 /// A server with an account, and the account's access token.
 async fn account(rest_ids: RestIds) -> (Live, String) {
@@ -145,6 +145,47 @@ async fn one_key_is_one_change() {
     }
     let page = ask(&live, &token, ("GET", "Note"), &[], None).await;
     assert_eq!(body(&page)["items"].as_array().unwrap().len(), 2);
+}
+
+/// Shows that a key is known for 100 days and forgotten then, with everything that is kept of it.
+#[tokio::test]
+async fn keys_are_forgotten_by_their_age() {
+    let (live, _) = account(RestIds::Server).await;
+    let account = live.core.ensure_account("someone").unwrap();
+    let receipts = || {
+        let mut count = 0;
+        let each = |_| {
+            count += 1;
+            std::ops::ControlFlow::Continue(())
+        };
+        live.core.dump_receipts(account, each).unwrap();
+        count
+    };
+    let make = async |key: &str| {
+        let tokens: Tokens = live.login("someone", PASSWORD, 1).await.json();
+        let headers = [("idempotency-key", key)];
+        let fields = json!({ "fields": { "title": key } });
+        let token = tokens.access_token;
+        body(&ask(&live, &token, ("POST", "Note"), &headers, Some(fields)).await)["id"].clone()
+    };
+    let first = make("first").await;
+    let day_ms = 86_400_000;
+    live.environment.advance_ms(99 * day_ms);
+    assert_eq!(make("first").await, first, "it is known");
+    make("second").await;
+    assert_eq!(receipts(), 2);
+    live.environment.advance_ms(2 * day_ms);
+    make("third").await;
+    assert_eq!(receipts(), 2, "the first is forgotten");
+    assert_ne!(make("first").await, first);
+    live.environment.advance_ms(101 * day_ms);
+    make("fourth").await;
+    assert_eq!(receipts(), 1);
+    let path = live.directory.path().join("data").join("server.db");
+    let database = rusqlite::Connection::open(path).unwrap();
+    let marks = "SELECT count(*) FROM settled_mark";
+    let marks: i64 = database.query_row(marks, [], |row| row.get(0)).unwrap();
+    assert_eq!(marks, 1, "nothing is left of the names");
 }
 
 /// Shows the mode in which the server makes every id and answers 409.
