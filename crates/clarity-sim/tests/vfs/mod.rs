@@ -3,6 +3,7 @@
 mod determinism;
 mod disks;
 mod equality;
+mod evictions;
 mod faults;
 mod migrations;
 mod power_loss;
