@@ -32,7 +32,7 @@ fn a_damaged_store_is_recovered() {
     bytes[..100].fill(0);
     fs::write(a.database(), &bytes).unwrap();
     for command in ["status", "list", "sync", "doctor"] {
-        a.run(&[command]).failed(6, "damaged", "`clarity device recover`");
+        a.run(&[command]).failed(6, "store", "`clarity device recover`");
     }
     assert!(fs::read(a.database()).unwrap() == bytes, "nothing was changed");
     let told = a.ok(&["recover"]);

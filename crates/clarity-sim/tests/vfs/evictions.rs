@@ -1,7 +1,7 @@
 //! Making room, stopped at every operation of the disk: what may not go is there, what went is
 //! known, and the sums of every day are what they were.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use clarity_client::engine::store::{
     Birth, CursorPart, ListOptions, Month, OpenOptions, RowState, Store, StoreError, StoredEntity,
@@ -22,8 +22,8 @@ const NAME: &str = "store.db";
 const NOW: LocalTime = LocalTime(1_700_000_000_000);
 const BIRTH: Birth = Birth { incarnation: Incarnation(7), now: NOW };
 /// Samples of two months, and some notes.
-const SAMPLES: i64 = 80;
-const NOTES: i64 = 20;
+const SAMPLES: i64 = 40;
+const NOTES: i64 = 12;
 /// The first millisecond of March 2024.
 const MARCH: i64 = 1_709_251_200_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -50,11 +50,12 @@ fn open(disk: &Disk) -> Result<Store, StoreError> {
 }
 
 fn schema() -> Arc<Schema> {
-    Arc::new(Schema::shipped().unwrap())
+    static SHIPPED: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(Schema::shipped().unwrap()));
+    Arc::clone(&SHIPPED)
 }
 
 fn sample(number: i64) -> EntityKey {
-    let time = MARCH + number * 15 * HOUR_MS;
+    let time = MARCH + number * 30 * HOUR_MS;
     let id = format!("{:08x}-{:04x}-8000-8000-{number:012x}", time >> 16, time & 0xffff);
     EntityKey::new("HealthMetric", id).unwrap()
 }
@@ -98,7 +99,7 @@ fn filled(vfs: &MemoryVfs) -> DiskImage {
     };
     for number in 0..SAMPLES {
         let fields = json!({
-            "metric": "steps", "source": "watch", "start_ms": MARCH + number * 15 * HOUR_MS,
+            "metric": "steps", "source": "watch", "start_ms": MARCH + number * 30 * HOUR_MS,
             "value": number % 97,
         });
         put(&mut transaction, &sample(number), number, fields);
