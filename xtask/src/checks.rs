@@ -25,7 +25,8 @@ const SIMULATION_SEEDS: &str = "5000";
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestOptions {
-    /// Leave out the long steps: WebAssembly, documentation, its examples, and the simulation
+    /// Leave out the long steps: WebAssembly, documentation, its examples, the simulation,
+    /// and real processes
     #[arg(long)]
     fast: bool,
 }
@@ -46,7 +47,7 @@ struct Step {
     run: fn(&Workspace) -> Result<Outcome>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "format", is_long: false, run: format },
     Step { name: "clippy", is_long: false, run: clippy },
     Step { name: "tidy", is_long: false, run: house_rules },
@@ -57,6 +58,7 @@ const STEPS: [Step; 10] = [
     Step { name: "tests", is_long: false, run: tests },
     Step { name: "documented examples", is_long: true, run: documented_examples },
     Step { name: "simulation", is_long: true, run: simulation },
+    Step { name: "real processes", is_long: true, run: real_processes },
 ];
 
 /// Runs the checks, stopping at the first that fails.
@@ -198,6 +200,17 @@ fn simulation(workspace: &Workspace) -> Result<Outcome> {
     let arguments = ["--seeds", SIMULATION_SEEDS].map(OsString::from);
     let mut command = forward::command(workspace, forward::SIMULATION, &arguments);
     passed(process::run(command.stdin(std::process::Stdio::null())))
+}
+
+/// A round of writes, and one of the causal workload, with real processes. The histories in virtual
+/// time are part of the tests; more of them, and more rounds, are one command: `cargo xtask chaos`.
+fn real_processes(workspace: &Workspace) -> Result<Outcome> {
+    process::run(&mut forward::build_for_chaos(workspace))?;
+    for workload in ["writes", "causal"] {
+        let arguments = [OsString::from(workload)];
+        process::run(&mut forward::chaos_command(workspace, &arguments))?;
+    }
+    passed(Ok(()))
 }
 
 /// Runs a command whose output is read on its way, without losing its colours.

@@ -1,4 +1,4 @@
-//! `sim` and `bench`: build the heavy program in release and hand everything on to it.
+//! `sim`, `bench` and `chaos`: build the heavy program and hand everything on to it.
 //!
 //! This side prints nothing on standard output, so that `--json` of the program stays readable by
 //! machines. Cargo's progress goes to standard error.
@@ -15,6 +15,8 @@ use crate::workspace::Workspace;
 pub(crate) const SIMULATION: &str = "clarity-sim";
 /// The program behind `cargo xtask bench`.
 pub(crate) const BENCHMARK: &str = "clarity-bench";
+/// The program behind `cargo xtask chaos`.
+const CHAOS: &str = "clarity-chaos";
 
 /// The call that builds a program of `clarity-sim` in release and runs it with these arguments.
 pub(crate) fn command(workspace: &Workspace, program: &str, arguments: &[OsString]) -> Command {
@@ -33,7 +35,35 @@ pub(crate) fn forward(
     program: &str,
     arguments: &[OsString],
 ) -> Result<ExitCode> {
-    let mut command = command(workspace, program, arguments);
+    hand_on(command(workspace, program, arguments))
+}
+
+/// Builds the program `clarity` and runs its processes under faults.
+///
+/// # Errors
+/// When it cannot be built, or Cargo cannot be started.
+pub(crate) fn chaos(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+    process::run(&mut build_for_chaos(workspace))?;
+    hand_on(chaos_command(workspace, arguments))
+}
+
+/// The call that builds what [`chaos_command`] needs. As the tests build it: that is done already
+/// where they have run, and what is slow here are the processes.
+pub(crate) fn build_for_chaos(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo_in_place("build");
+    command.args(["--quiet", "--package", "clarity-cli", "--bin", "clarity"]);
+    command
+}
+
+/// The call that runs processes under faults.
+pub(crate) fn chaos_command(workspace: &Workspace, arguments: &[OsString]) -> Command {
+    let mut command = workspace.cargo_in_place("run");
+    command.args(["--quiet", "--package", "clarity-sim", "--bin", CHAOS, "--"]).args(arguments);
+    command
+}
+
+/// Runs a program and hands its exit code back.
+fn hand_on(mut command: Command) -> Result<ExitCode> {
     let status = command
         .status()
         .with_context(|| format!("`{}` could not be started", process::describe(&command)))?;

@@ -39,6 +39,9 @@ enum Command {
     /// Run the whole-system simulation (arguments go to `clarity-sim`; try --help)
     #[command(disable_help_flag = true)]
     Sim(Forwarded),
+    /// Kill, stop and cut off real processes (arguments go to `clarity-chaos`; try --help)
+    #[command(disable_help_flag = true)]
+    Chaos(Forwarded),
     /// Run the benchmarks (arguments go to `clarity-bench`; try --help)
     #[command(disable_help_flag = true)]
     Bench(Forwarded),
@@ -84,6 +87,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(options) => checks::test(&workspace, &options)?,
         Command::Sim(forwarded) => {
             return forward::forward(&workspace, forward::SIMULATION, &forwarded.arguments);
+        }
+        Command::Chaos(forwarded) => {
+            return forward::chaos(&workspace, &forwarded.arguments);
         }
         Command::Bench(forwarded) => {
             return forward::forward(&workspace, forward::BENCHMARK, &forwarded.arguments);

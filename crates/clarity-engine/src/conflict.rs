@@ -196,6 +196,7 @@ pub(crate) fn update(
     context.tx.put_conflict(key, first.counter, context.now, &detail)?;
     context.tx.set_operation_state(first.counter, OperationState::Conflicted)?;
     lane::block_after(context, key, first.counter)?;
+    lane::block_mates(context, first)?;
     context.noted.status = true;
     Ok(())
 }

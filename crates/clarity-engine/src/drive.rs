@@ -10,9 +10,10 @@ use crate::context::Context;
 use crate::event::{Effect, Request, Response};
 use crate::schedule::{
     Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
-    Suspicion,
 };
-use crate::{ageing, fetch, identity, network, poison, pull, push, scope, settle, storage, token};
+use crate::{
+    ageing, fetch, held, identity, network, poison, pull, push, scope, settle, storage, token,
+};
 
 /// Sends what can be sent now, and says when to look again.
 pub(crate) fn drive(
@@ -22,6 +23,7 @@ pub(crate) fn drive(
 ) -> Result<Vec<Effect>, StoreError> {
     let mut effects = Vec::new();
     wake(context, schedule)?;
+    held::show_if_nothing_is_read(context, schedule)?;
     if !schedule.is_held() && !schedule.refreshing {
         if schedule.failing_since.is_some() {
             probe(context, schedule, stamp, &mut effects)?;
@@ -290,7 +292,12 @@ fn send_push(
         let suspicion = suspect.suspicion;
         is_probe || suspicion.failures == 0 || successes > suspicion.successes_at
     };
+    // The oldest first, and one after the other: what was made later must not arrive earlier.
+    schedule.suspects.sort_by_key(|suspect| suspect.carriers.first().copied());
     while let Some(position) = schedule.suspects.iter().position(ready) {
+        if schedule.is_in_flight(Direction::Push) {
+            return Ok(false);
+        }
         let suspect = schedule.suspects.remove(position);
         if let Some(built) = push::rebuild(context, request, &suspect.carriers, stamp)? {
             let suspect = Some(suspect.suspicion);
@@ -376,6 +383,7 @@ pub(crate) fn finished(
             let at_head = pull::page(context, schedule, response)?;
             scope::pulled(context, schedule, at, at_head)?;
             if at_head {
+                held::show(context, schedule, request)?;
                 fetch::read_through(context, schedule, at)?;
                 ageing::after_pull(context, at)?;
                 schedule.last_pull = Some(context.now);
@@ -423,6 +431,7 @@ fn take_in(
     succeeded(context, schedule, Direction::Push)?;
     let waited = waiting(context)?;
     if identity::meet_epoch(context, response.epoch)? {
+        let response = held::hold(context, schedule, response)?;
         settle::answers(context, response)?;
     } else {
         identity::reset(context, schedule)?;
@@ -547,6 +556,7 @@ pub(crate) fn stopped(
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
     context.tx.release_all_in_flight()?;
+    held::forget(context, schedule)?;
     schedule.pull_wanted |= schedule.is_in_flight(Direction::Pull);
     context.tx.release_wanted(None)?;
     schedule.in_flight.clear();
@@ -586,9 +596,4 @@ pub(crate) fn started(
     }
     schedule.suspects = kept;
     Ok(())
-}
-
-/// A suspicion against operations that failed for the first time.
-pub(crate) fn first_suspicion(schedule: &Schedule) -> Suspicion {
-    Suspicion { failures: 1, successes_at: schedule.successes }
 }

@@ -4,6 +4,7 @@ use clarity_model::{Epoch, Incarnation};
 use clarity_store::{QueuedOperation, StoreError};
 
 use crate::context::Context;
+use crate::held;
 use crate::schedule::Schedule;
 
 /// The server knows this operation's id with other bytes: this store was copied. It takes a new
@@ -31,6 +32,7 @@ pub(crate) fn reset(
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
     context.tx.set_epoch(None)?;
+    held::forget(context, schedule)?;
     for mut part in context.tx.cursor_parts()? {
         context.tx.clear_stage(part.part)?;
         part.cursor = None;

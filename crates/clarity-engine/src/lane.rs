@@ -28,6 +28,19 @@ pub(crate) fn block_after(
     Ok(())
 }
 
+/// Stops the other members of an atomic batch, one of which waits for a person, each with what
+/// comes behind it in its lane.
+pub(crate) fn block_mates(
+    context: &mut Context<'_, '_>,
+    operation: &QueuedOperation,
+) -> Result<(), StoreError> {
+    let Some(batch) = operation.batch else { return Ok(()) };
+    for mate in context.tx.operations_of_batch(batch)?.into_iter().filter(is_ready) {
+        block_after(context, &mate.key, Counter(mate.counter.0.saturating_sub(1)))?;
+    }
+    Ok(())
+}
+
 fn is_ready(operation: &QueuedOperation) -> bool {
     operation.state == OperationState::Ready
 }

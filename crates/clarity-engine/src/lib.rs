@@ -29,6 +29,7 @@ mod explain_words;
 mod failure;
 mod feed;
 mod fetch;
+mod held;
 mod history;
 mod identity;
 mod ids;

@@ -13,7 +13,6 @@ use clarity_protocol::{Failure, FailureClass};
 use clarity_store::{OperationError, OperationState, RequestId, StoreError};
 
 use crate::context::Context;
-use crate::drive::first_suspicion;
 use crate::schedule::{
     BACKOFF_CAP_MS, SET_ASIDE_FAILURES, SET_ASIDE_FIRST_RETRY_MS, SET_ASIDE_RETRY_MS, Schedule,
     Suspect, Suspicion,
@@ -49,7 +48,7 @@ pub(crate) fn suspect(
         return Ok(());
     }
     let Some(before) = before else {
-        let suspicion = first_suspicion(schedule);
+        let suspicion = Suspicion { failures: 1, successes_at: schedule.successes };
         schedule.suspects.push(Suspect { carriers, suspicion });
         return Ok(());
     };

@@ -61,8 +61,11 @@ fn look_through<'a>(
     context: &mut Context<'_, '_>,
     suspects: &'a BTreeSet<Counter>,
 ) -> Result<Scan<'a>, StoreError> {
+    let on_their_way: BTreeSet<EntityKey> = context.tx.in_flight_keys()?.into_iter().collect();
     let mut scan = Scan {
-        taken: context.tx.in_flight_keys()?.into_iter().collect(),
+        taken: on_their_way.clone(),
+        moving: on_their_way,
+        carried: BTreeSet::new(),
         suspects,
         parcels: Vec::new(),
         bytes: 0,
@@ -163,8 +166,12 @@ fn frozen_parcel(
 
 /// The state of one look through the queue.
 struct Scan<'a> {
-    /// Entities that have something on its way or in this request.
+    /// Entities of which nothing more can go: something is on its way, or waits.
     taken: BTreeSet<EntityKey>,
+    /// Those of them that have something on its way or in this request.
+    moving: BTreeSet<EntityKey>,
+    /// The operations that are in this request.
+    carried: BTreeSet<Counter>,
     suspects: &'a BTreeSet<Counter>,
     parcels: Vec<Parcel>,
     bytes: usize,
@@ -177,7 +184,9 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Takes an operation into the request if it can go. Returns whether there is room for more.
+    /// Takes an operation into the request if it can go. Returns whether what was made later may
+    /// go with it: not beyond the room, and not beyond an operation that only waits for another one
+    /// of its entity to arrive. Whoever sees a later change then sees the earlier one (promise I7).
     fn consider(
         &mut self,
         context: &mut Context<'_, '_>,
@@ -185,8 +194,13 @@ impl Scan<'_> {
     ) -> Result<bool, StoreError> {
         let carrier = operation.carrier.unwrap_or(operation.counter);
         let other_life = self.incarnation.is_some_and(|life| life != operation.incarnation);
-        if self.taken.contains(&operation.key) || other_life {
+        if other_life {
             return Ok(true);
+        }
+        if self.taken.contains(&operation.key) {
+            return Ok(
+                !self.moving.contains(&operation.key) || self.carried.contains(&operation.counter)
+            );
         }
         if self.suspects.contains(&carrier) {
             self.taken.insert(operation.key);
@@ -199,7 +213,11 @@ impl Scan<'_> {
             operation
         };
         let heads = match operation.batch {
-            Some(batch) => self.batch_heads(context, batch)?,
+            Some(batch) => match self.batch_heads(context, batch)? {
+                Heads::Free(members) => members,
+                Heads::Held => Vec::new(),
+                Heads::Follow => return Ok(false),
+            },
             None => vec![operation.clone()],
         };
         self.taken.insert(operation.key.clone());
@@ -226,19 +244,25 @@ impl Scan<'_> {
             self.incarnation = Some(operation.incarnation);
         }
         self.bytes += bytes;
+        for parcel in &parcels {
+            self.carried.extend(&parcel.carried);
+        }
+        if !parcels.is_empty() {
+            self.moving.extend(heads.into_iter().map(|head| head.key));
+        }
         self.parcels.append(&mut parcels);
         Ok(self.parcels.len() < limits::PUSH_OPERATIONS_MAX && self.bytes < limits::PUSH_BYTES_MAX)
     }
 
-    /// The members of an atomic batch, if each of them is next in its lane; otherwise none. What
-    /// comes before them in their lanes can go all the same.
+    /// The members of an atomic batch, if each of them is next in its lane. What comes before them
+    /// in their lanes can go all the same.
     fn batch_heads(
         &mut self,
         context: &Context<'_, '_>,
         batch: Counter,
-    ) -> Result<Vec<QueuedOperation>, StoreError> {
+    ) -> Result<Heads, StoreError> {
         if self.held_batches.contains(&batch) {
-            return Ok(Vec::new());
+            return Ok(Heads::Held);
         }
         let members = context.tx.operations_of_batch(batch)?;
         let members: Vec<_> = members.into_iter().filter(travels_itself).collect();
@@ -251,11 +275,25 @@ impl Scan<'_> {
                 && head.is_some_and(|head| head.counter == member.counter);
         }
         if free {
-            return Ok(members);
+            return Ok(Heads::Free(members));
+        }
+        let ready = members.iter().all(|member| member.state == OperationState::Ready);
+        if ready && members.iter().any(|member| self.moving.contains(&member.key)) {
+            return Ok(Heads::Follow);
         }
         self.held_batches.insert(batch);
-        Ok(Vec::new())
+        Ok(Heads::Held)
     }
+}
+
+/// Whether the members of an atomic batch can go.
+enum Heads {
+    /// All of them can.
+    Free(Vec<QueuedOperation>),
+    /// Some member waits for a person, or for what is made later.
+    Held,
+    /// Some member only waits for what is on its way.
+    Follow,
 }
 
 /// Whether an operation has bytes of its own on the wire, now or later; others are carried by one

@@ -239,6 +239,8 @@ pub(crate) struct Schedule {
     /// How often the token was renewed on demand since the last success.
     pub(crate) refusals: u32,
     pub(crate) pull_wanted: bool,
+    /// Whether there are answers that show with the next pull.
+    pub(crate) holds_answers: bool,
     /// Whether there may be something that is wanted by name and not on its way.
     pub(crate) fetch_wanted: bool,
     /// What the last pull asked to follow.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests fail the test that calls them.
 
+mod causal;
 mod following;
 mod sdk;
 mod simulation;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clarity_client::model::limits;
 use clarity_client::{
-    BatchCause, BatchError, Client, EntityId, EntityKey, EntityType, Fields, Write,
+    BatchCause, BatchError, Client, EntityId, EntityKey, EntityType, Fields, ReadVersion, Write,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ const LINE_BYTES_MAX: u64 = 2 * limits::OPERATION_BYTES_MAX as u64;
 Each line is one change, as a JSON object:
   {\"do\":\"create\",\"type\":\"Note\",\"fields\":{\"title\":\"Breakfast\"}}   \"id\" names it, else it is new
   {\"do\":\"update\",\"type\":\"Note\",\"id\":\"ID\",\"fields\":{\"title\":\"Supper\"},\"remove\":[\"text\"]}
+    with \"seen\":{\"title\":\"Breakfast\"} a change that came in since is merged, not written over
   {\"do\":\"delete\",\"type\":\"Note\",\"id\":\"ID\"}
 
 Lines are saved in parts, in order. After an error the lines before it are saved, those from it on
@@ -61,6 +62,8 @@ enum Line {
         fields: Fields,
         #[serde(default)]
         remove: Vec<String>,
+        /// The fields as their writer saw them; absent writes over what is there now.
+        seen: Option<Fields>,
     },
     Delete {
         #[serde(rename = "type")]
@@ -215,11 +218,12 @@ impl Lines<'_> {
                 };
                 Write::Create { key, fields, parents: Vec::new() }
             }
-            Line::Update { entity_type, id, fields, remove } => {
+            Line::Update { entity_type, id, fields, remove, seen } => {
                 let mut changes: BTreeMap<String, Option<Value>> =
                     fields.0.into_iter().map(|(name, value)| (name, Some(value))).collect();
                 changes.extend(remove.into_iter().map(|name| (name, None)));
-                Write::Update { key: EntityKey { entity_type, id }, changes, seen: None }
+                let seen = seen.map(|fields| ReadVersion { fields });
+                Write::Update { key: EntityKey { entity_type, id }, changes, seen }
             }
             Line::Delete { entity_type, id } => {
                 Write::Delete { key: EntityKey { entity_type, id }, seen: None }

@@ -40,6 +40,19 @@ fn a_batch_makes_changes_and_deletes() {
     assert_eq!(device.count("Note"), 2);
 }
 
+/// Shows that a line that says what its writer saw is merged with what came in since.
+#[test]
+fn a_line_that_says_what_was_seen_is_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::new(folder.path(), "a");
+    device.ok(&["add", "Goal", "--id", "g", "progress=20", "best=9"]);
+    let line = r#"{"do":"update","type":"Goal","id":"g","fields":{"progress":15,"best":7},
+        "seen":{"progress":10,"best":5}}"#;
+    assert_eq!(batch(&device, &["-"], &line.replace('\n', " ")).code, Some(0));
+    let shown = device.ok(&["show", "Goal/g"]);
+    assert_eq!(shown["fields"], json!({"progress": 25, "best": 9}));
+}
+
 /// Shows that an error names its line and what is saved, never what the line says, and that one
 /// can go on from there.
 #[test]

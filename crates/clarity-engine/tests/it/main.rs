@@ -9,6 +9,7 @@ mod ageing;
 mod answers;
 mod background;
 mod backoff;
+mod causal;
 mod coalescing;
 mod conflicts;
 mod explain;

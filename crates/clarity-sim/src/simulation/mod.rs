@@ -12,7 +12,7 @@
 
 mod checks;
 mod device;
-mod dice;
+pub(crate) mod dice;
 mod faults;
 mod final_checks;
 mod keeping;

@@ -20,7 +20,7 @@ fn run(first_seed: u64, seeds: u64, plant: Option<Plant>) -> Summary {
 /// faults the worlds are made of are really met.
 #[test]
 fn promises_hold_in_whole_worlds() {
-    let summary = run(1, 300, None);
+    let summary = run(1_000, 300, None);
     let failed: Vec<_> =
         summary.failed.iter().map(|report| (report.seed, report.violation.clone())).collect();
     assert_eq!(failed, []);

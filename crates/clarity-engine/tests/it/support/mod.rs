@@ -282,6 +282,17 @@ impl Bench {
     pub(crate) fn answer(&mut self, push: &Push, answers: Vec<wire::Answer>) {
         let response = wire::response(answers);
         self.finish(push.request, Ok(Response::Push(response)));
+        // What tells of others shows with the next page. This one has no more to tell.
+        while self.holds_answers() && !self.pulls.is_empty() {
+            self.answer_pull(&[]);
+        }
+    }
+
+    /// Whether an answer waits for a page.
+    pub(crate) fn holds_answers(&mut self) -> bool {
+        let tx = self.store().begin().unwrap();
+        let schedule: Value = tx.state("schedule").unwrap().unwrap_or_default();
+        schedule["holds_answers"] == true
     }
 
     /// Answers the one push on its way: each operation is applied as it is written.
