@@ -4,7 +4,9 @@
 //! A request that fails while others succeed is halved until the operation stands alone. Alone it
 //! may fail three times; then it is set aside with its lane, and tried again after a minute, then
 //! after four times as long each time, up to every six hours. Failures without a success in between
-//! say nothing about the operations: the server is down.
+//! say nothing about the operations: the server is down. Where no answer came at all, which a bad
+//! network does as well, it takes six failures to halve: until then the operations stay together,
+//! so that others see them in order (promise I7).
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,11 @@ use crate::schedule::{
     Suspect, Suspicion,
 };
 use crate::{lane, settle};
+
+/// After how many failures a group is halved.
+const HALVED_AFTER: u32 = SET_ASIDE_FAILURES - 1;
+/// After how many failures a group is halved of which nothing was heard.
+const UNHEARD_HALVED_AFTER: u32 = 6;
 
 /// The operations that a request carried, as they were on the wire, in order.
 pub(crate) fn carriers(
@@ -58,21 +65,29 @@ pub(crate) fn suspect(
     }
     let failures = before.failures + 1;
     let suspicion = Suspicion { failures, successes_at: schedule.successes };
+    let halved_after = match failure.class {
+        FailureClass::Unreachable => UNHEARD_HALVED_AFTER,
+        _ => HALVED_AFTER,
+    };
+    if failures < halved_after {
+        schedule.suspects.push(Suspect { carriers, suspicion });
+        return Ok(());
+    }
     match split(context, &carriers)? {
         Some((left, right)) => {
-            // Each half stands where the whole stood after its first failure.
-            let suspicion = Suspicion { failures: 1, ..suspicion };
+            // Each half stands where the whole stood before this failure.
+            let suspicion = Suspicion { failures: halved_after - 1, ..suspicion };
             // The halves have not failed yet: they may go at once.
             let suspicion = Suspicion { successes_at: suspicion.successes_at - 1, ..suspicion };
             schedule.suspects.push(Suspect { carriers: left, suspicion });
             schedule.suspects.push(Suspect { carriers: right, suspicion });
             Ok(())
         }
-        None if failures < SET_ASIDE_FAILURES => {
+        None if failures <= halved_after => {
             schedule.suspects.push(Suspect { carriers, suspicion });
             Ok(())
         }
-        None => set_aside(context, &carriers, failures, failure),
+        None => set_aside(context, &carriers, SET_ASIDE_FAILURES, failure),
     }
 }
 
@@ -116,10 +131,26 @@ fn split(context: &Context<'_, '_>, carriers: &[Counter]) -> Result<Option<Halve
         batches.push(context.tx.operation(*carrier)?.and_then(|operation| operation.batch));
     }
     let cuts_batch = |at: &usize| batches[*at].is_some() && batches[*at] == batches[*at - 1];
+    let in_order = in_order_at(context, carriers)?;
     let middle = carriers.len() / 2;
-    let after = (middle.max(1)..carriers.len()).find(|at| !cuts_batch(at));
-    let before = (1..middle).rev().find(|at| !cuts_batch(at));
-    Ok(after.or(before).map(|at| (carriers[..at].to_vec(), carriers[at..].to_vec())))
+    let whole: Vec<usize> = (1..carriers.len()).filter(|at| !cuts_batch(at)).collect();
+    let near = |at: &&usize| at.abs_diff(middle);
+    let cut = whole.iter().filter(|at| in_order[**at]).min_by_key(near);
+    let cut = cut.or_else(|| whole.iter().min_by_key(near)).copied();
+    Ok(cut.map(|at| (carriers[..at].to_vec(), carriers[at..].to_vec())))
+}
+
+/// For each place to cut a group at, whether all that comes before it was made before all that
+/// comes after it. What a carrier covers may be older than its neighbours.
+fn in_order_at(context: &Context<'_, '_>, carriers: &[Counter]) -> Result<Vec<bool>, StoreError> {
+    let mut in_order = vec![false; carriers.len()];
+    let mut oldest_after = Counter(u64::MAX);
+    for (at, carrier) in carriers.iter().enumerate().skip(1).rev() {
+        let carried = context.tx.carried_by(*carrier)?;
+        oldest_after = carried.into_iter().fold(oldest_after.min(*carrier), Counter::min);
+        in_order[at] = carriers[at - 1] < oldest_after;
+    }
+    Ok(in_order)
 }
 
 fn set_aside(
@@ -196,7 +227,7 @@ pub(crate) fn wake(
                 .push(operation.counter);
         }
     }
-    let failures = SET_ASIDE_FAILURES - 1;
+    let failures = UNHEARD_HALVED_AFTER;
     let successes_at = schedule.successes.saturating_sub(1);
     let suspicion = Suspicion { failures, successes_at };
     let groups = groups.into_values();

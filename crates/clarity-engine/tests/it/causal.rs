@@ -130,6 +130,57 @@ fn halves_go_in_order() {
     assert_eq!(bench.take_push().operations[0].key, note("n3"));
 }
 
+/// Five changes that wait and travel as four: the third on the wire holds the first one made.
+fn four_on_the_wire() -> Bench {
+    let mut bench = Bench::with(&note("a"), json!({"title": "a"}));
+    bench.event(clarity_engine::Event::Pause { until: None });
+    bench.update(&note("a"), json!({"title": "b"}));
+    bench.create(&note("b"), json!({}));
+    bench.create(&note("c"), json!({}));
+    bench.update(&note("a"), json!({"title": "c"}));
+    bench.create(&note("d"), json!({}));
+    bench.event(clarity_engine::Event::Resume);
+    bench
+}
+
+/// Shows that a group is cut where all before was made earlier than all after, where there is such
+/// a place.
+#[test]
+fn a_group_is_cut_between_earlier_and_later() {
+    let mut bench = four_on_the_wire();
+    let push = bench.take_push();
+    bench.fail(push.request, FailureClass::TooLarge);
+    let first = bench.take_push();
+    let keys: Vec<_> = first.operations.iter().map(|operation| operation.key.clone()).collect();
+    assert_eq!(keys, [note("b"), note("c"), note("a")]);
+}
+
+/// Shows that a group of which nothing was heard stays together for six failures, however often
+/// other requests succeed meanwhile, and is then halved.
+#[test]
+fn what_nothing_was_heard_of_stays_together() {
+    let mut bench = four_on_the_wire();
+    let mut sizes = Vec::new();
+    while sizes.len() < 8 {
+        while let Some((request, _)) = bench.pulls.pop() {
+            bench.finish(request, Ok(clarity_engine::Response::Pull(wire::page(&[]))));
+        }
+        match bench.pushes.pop() {
+            Some(push) => {
+                sizes.push(push.operations.len());
+                bench.fail(push.request, FailureClass::Unreachable);
+            }
+            None => bench.event(clarity_engine::Event::SyncNow),
+        }
+        if bench.pushes.is_empty() && bench.pulls.is_empty() && bench.wake_at.is_some() {
+            bench.wake();
+        }
+    }
+    // A failure without a success since the one before does not count.
+    let together = sizes.iter().take_while(|size| **size == 4).count();
+    assert!((6..8).contains(&together), "{sizes:?}");
+}
+
 /// Shows that a conflict of one member of an atomic batch, found by the device itself, stops the
 /// other members as well: they are not taken for something that could go, so that a sync ends.
 #[test]

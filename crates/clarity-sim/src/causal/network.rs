@@ -30,8 +30,8 @@ impl Rates {
     pub(super) fn draw(dice: &mut Dice) -> Self {
         let mut rate = |often: &[u32]| dice.pick(often).copied().unwrap_or_default();
         Self {
-            request_lost: rate(&[0, 20, 100, 300]),
-            answer_lost: rate(&[0, 20, 100, 300]),
+            request_lost: rate(&[0, 20, 50, 100]),
+            answer_lost: rate(&[0, 20, 50, 100]),
             sent_twice: rate(&[0, 50, 300]),
             hint_lost: rate(&[0, 100, 500, 1_000]),
             reset: rate(&[200, 500, 900]),
