@@ -46,7 +46,7 @@ impl EndedAs {
         Self::WORDS[self as usize].1
     }
 
-    fn from_word(word: &str) -> Result<Self, StoreError> {
+    pub(crate) fn from_word(word: &str) -> Result<Self, StoreError> {
         let found = Self::WORDS.into_iter().find(|(_, known)| *known == word);
         found
             .map(|(ended, _)| ended)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clarity_model::{Column, EntityType, FieldSchema, Schema, TypeSchema};
+use clarity_model::{Column, EntityType, FieldChange, FieldSchema, Fields, Schema, TypeSchema};
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params, params_from_iter};
 use serde::de::IgnoredAny;
@@ -10,7 +10,9 @@ use serde::de::IgnoredAny;
 use super::TableReport;
 use super::scan::{Row, Table, distinct, read_all};
 use crate::error::StoreError;
+use crate::inbox::EndedAs;
 use crate::layout::Layouts;
+use crate::operation::OperationError;
 use crate::schema_sql::ENTITY_TAIL_SQL;
 use crate::synchronise::synchronise;
 use crate::value::{read_column, read_id, read_type};
@@ -35,9 +37,8 @@ const OWN_TABLES: [&str; 12] = [
 /// The tables that together say what was given up of months of samples.
 const MONTH_TABLES: [&str; 3] = ["evicted_month", "evicted_digest", "evicted_rollup"];
 
-/// Columns of the fixed tables that hold JSON.
-const JSON_COLUMNS: [&str; 8] =
-    ["changes", "error", "detail", "extra", "fields", "report", "scope", "value"];
+/// Columns of the fixed tables that hold any JSON.
+const JSON_COLUMNS: [&str; 4] = ["detail", "report", "scope", "value"];
 
 /// What is being carried from where to where.
 pub(super) struct Copy<'a> {
@@ -141,8 +142,9 @@ impl<'a> Copy<'a> {
         let lives = self.lives()?;
         let columns = self.shared_columns("operation", "operation")?;
         let at = |name: &str| columns.iter().position(|column| column == name);
-        let places = (at("incarnation"), at("first_sent_at"), at("state"), at("request"));
-        let (Some(life), Some(sent), Some(state), Some(request)) = places else {
+        let places =
+            (at("incarnation"), at("first_sent_at"), at("state"), at("request"), at("error"));
+        let (Some(life), Some(sent), Some(state), Some(request), Some(error)) = places else {
             self.tables.entry("operation".to_owned()).or_default().complete = false;
             return Ok(());
         };
@@ -162,6 +164,14 @@ impl<'a> Copy<'a> {
             let unsent = row[sent] == SqlValue::Null;
             row[life] = SqlValue::Integer(if unsent { 1 } else { known.unwrap_or(1) });
             row[request] = SqlValue::Null;
+            let said = match &row[error] {
+                SqlValue::Text(text) => serde_json::from_str::<OperationError>(text).is_ok(),
+                _ => false,
+            };
+            if !said {
+                // What was last said of it is no reason to lose it.
+                row[error] = SqlValue::Null;
+            }
             if row[state] == SqlValue::Integer(2) {
                 row[state] = SqlValue::Integer(0);
             }
@@ -398,18 +408,41 @@ fn is_sound(layouts: &Layouts, table: &str, columns: &[String], row: &Row) -> bo
         if let Some(kind) = declared.and_then(|layout| layout.column(column)) {
             return read_column(kind, value.into()).is_ok();
         }
+        if let (SqlValue::Integer(number), Some(numbers)) = (value, numbers_of(table, column)) {
+            return numbers.contains(number);
+        }
         match (column.as_str(), value) {
             ("type", value) => read_type(value.into(), "salvage").is_ok(),
             ("id" | "entity", value @ (SqlValue::Text(_) | SqlValue::Blob(_))) => {
                 read_id(value.into(), "salvage").is_ok()
             }
-            ("state", SqlValue::Integer(number)) => (0..=5).contains(number),
+            ("changes", SqlValue::Text(text)) => {
+                serde_json::from_str::<Vec<FieldChange>>(text).is_ok()
+            }
+            ("outcome", SqlValue::Text(word)) => EndedAs::from_word(word).is_ok(),
+            ("extra" | "fields", SqlValue::Text(text)) => {
+                serde_json::from_str::<Fields>(text).is_ok()
+            }
             (name, SqlValue::Text(text)) if JSON_COLUMNS.contains(&name) => {
                 serde_json::from_str::<IgnoredAny>(text).is_ok()
             }
             _ => true,
         }
     })
+}
+
+/// The numbers that a column can have where not all can be read.
+fn numbers_of(table: &str, column: &str) -> Option<std::ops::RangeInclusive<i64>> {
+    let last = match (table, column) {
+        ("operation", "kind") => 2,
+        ("operation", "state") => 5,
+        ("operation", "attempts" | "rounds" | "schema") => i64::from(u32::MAX),
+        ("kept", "priority") => 3,
+        (_, "state") => 3,
+        (_, "reason") => 1,
+        _ => return None,
+    };
+    Some(0..=last)
 }
 
 /// Whether an error says that the row makes no sense, rather than that the disk is full.

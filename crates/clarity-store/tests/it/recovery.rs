@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use clarity_model::{Counter, Incarnation, LocalTime, ServerTime};
+use clarity_model::{Counter, FieldChange, Incarnation, LocalTime, ServerTime};
 use clarity_store::{
     Birth, Credentials, EvictionReason, NewHistory, OpenOptions, OperationState, RequestId,
     RowState, Salvage, Salvaged, Store, StoreError, StoreErrorKind, StoredEntity,
@@ -96,14 +96,17 @@ fn readable(path: &Path) -> Vec<u64> {
            AND typeof(coalesce(request, 0)) = 'integer'
            AND typeof(coalesce(frozen, x'')) = 'blob' AND error IS NULL
            AND typeof(rounds) = 'integer'
-           AND state BETWEEN 0 AND 5
+           AND state BETWEEN 0 AND 5 AND kind BETWEEN 0 AND 2
+           AND max(attempts, rounds, schema) < 4294967296 AND min(attempts, rounds, schema) >= 0,
+           changes
         FROM operation WHERE counter = ?1";
     let connection = raw::open_damaged(&OpenOptions { key: test_key(), ..OpenOptions::new(path) });
     let Ok(mut statement) = connection.prepare(SOUND) else { return Vec::new() };
     let mut is_sound = |counter: &u64| {
-        let sound: rusqlite::Result<Option<bool>> =
-            statement.query_row([counter.cast_signed()], |row| row.get(0));
-        sound.is_ok_and(|sound| sound == Some(true))
+        let found: rusqlite::Result<(Option<bool>, String)> =
+            statement.query_row([counter.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)));
+        let has_form = |text: &str| serde_json::from_str::<Vec<FieldChange>>(text).is_ok();
+        found.is_ok_and(|(sound, changes)| sound == Some(true) && has_form(&changes))
     };
     (1..=OPERATIONS).filter(|counter| is_sound(counter)).collect()
 }
@@ -166,6 +169,35 @@ fn a_lost_header_is_mended_in_a_copy() {
         assert!(aside(&salvaged) == bytes);
         assert_eq!(kept(&place).len() as u64, OPERATIONS);
     }
+}
+
+/// Shows that an operation whose values are JSON and yet make no sense, or with numbers that it
+/// cannot have, does not stop the others from being recovered and read.
+#[test]
+fn a_garbled_operation_stops_no_other() {
+    let place = damaged(&FILLED);
+    if test_key().is_some() {
+        // What is inside an encrypted file cannot be garbled from outside.
+        return;
+    }
+    let connection = Connection::open(place.path()).unwrap();
+    let garbled = [
+        "changes = replace(changes, 'field', 'fielx')",
+        "kind = 7",
+        "attempts = 1 << 40",
+        "state = 9",
+        "error = '{}'",
+    ];
+    for (counter, change) in (1..).zip(garbled) {
+        let sql = format!("UPDATE operation SET {change} WHERE counter = {counter}");
+        assert_eq!(connection.execute(&sql, []).unwrap(), 1);
+    }
+    drop(connection);
+    let begun = Salvage::begin(&place.options(), &place.schema, REBIRTH, true).unwrap().unwrap();
+    let salvaged = begun.finish().unwrap();
+    assert!(!salvaged.is_complete());
+    assert_eq!(salvaged.tables["operation"].unreadable, 4);
+    assert_eq!(kept(&place), (5..=OPERATIONS).collect::<Vec<u64>>());
 }
 
 /// Shows that a store that was cut short gives what is left of it, wherever it was cut.
