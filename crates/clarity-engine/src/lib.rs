@@ -274,6 +274,7 @@ impl Engine {
             Event::Foreground | Event::SyncNow => {
                 if matches!(event, Event::SyncNow) {
                     poison::retry_now(context)?;
+                    token::ask_again(context, schedule)?;
                     network::wish(schedule, now);
                 }
                 schedule.pull_wanted = true;

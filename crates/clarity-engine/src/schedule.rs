@@ -462,6 +462,16 @@ impl Schedule {
         self.next_attempt.is_none_or(|next| next <= now)
     }
 
+    /// Whether one more attempt is within what hurry may cost in an hour; it counts as one then.
+    pub(crate) fn may_hurry(&mut self, now: LocalTime) -> bool {
+        self.attempts.retain(|at| (0..HOUR_MS).contains(&now.since_ms(*at)));
+        let may = self.attempts.len() < HURRIED_ATTEMPTS_MAX;
+        if may {
+            self.attempts.push(now);
+        }
+        may
+    }
+
     /// Cuts a wait short: something happened that makes an attempt worth while.
     pub(crate) fn hurry(&mut self, now: LocalTime) {
         self.attempts.retain(|at| (0..HOUR_MS).contains(&now.since_ms(*at)));

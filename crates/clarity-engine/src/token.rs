@@ -58,6 +58,24 @@ pub(crate) fn refused(
     Ok(vec![Effect::RefreshToken])
 }
 
+/// A person asks for a sync although a server wanted them to sign in. It may have been another one
+/// at the same address, or one that has its accounts back: as long as there are tokens, they are
+/// tried once more.
+pub(crate) fn ask_again(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
+    const REFUSALS: [Pause; 2] = [Pause::AuthRequired, Pause::AccessRemoved];
+    let refused = REFUSALS.iter().any(|pause| schedule.pauses.contains_key(pause));
+    let known = context.tx.credentials()?;
+    let has_tokens = known.is_some_and(|known| known.refresh_token.is_some());
+    if refused && has_tokens && schedule.may_hurry(context.now) {
+        schedule.pauses.retain(|pause, _| !REFUSALS.contains(pause));
+        context.noted.status = true;
+    }
+    Ok(())
+}
+
 /// A token refresh or a sign-in has ended.
 pub(crate) fn result(
     context: &mut Context<'_, '_>,

@@ -79,6 +79,42 @@ fn a_refused_refresh_waits_for_a_sign_in() {
     assert_eq!(bench.take_push().bytes(), push.bytes());
 }
 
+/// Shows that a person who asks for a sync although they should sign in has their tokens tried once
+/// more, as after another server was at the address for a while, but not without end; and that
+/// nothing else does that.
+#[test]
+fn a_sync_by_hand_tries_the_tokens_again() {
+    let mut bench = Bench::online();
+    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.answer_pull(&[]);
+    let refuse = |bench: &mut Bench| {
+        bench.fail_only(FailureClass::Auth);
+        bench.token_result(TokenResult::Refused);
+        assert_eq!(bench.status().stalled.unwrap().why, Pause::AuthRequired);
+    };
+    bench.event(Event::SyncNow);
+    refuse(&mut bench);
+    for event in [Event::Foreground, Event::Timer, Event::NetworkChanged { online: true }] {
+        bench.event(event);
+        assert!(bench.pulls.is_empty());
+    }
+    let mut tried = 0;
+    for _ in 0..100 {
+        bench.event(Event::SyncNow);
+        if bench.pulls.is_empty() {
+            break;
+        }
+        refuse(&mut bench);
+        tried += 1;
+    }
+    assert!((10..60).contains(&tried), "{tried} times within an hour");
+    bench.now = bench.now.plus_ms(HOUR_MS);
+    bench.event(Event::SyncNow);
+    bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+    bench.answer_pull(&[]);
+    assert_eq!(bench.status().stalled, None);
+}
+
 /// Shows that a refresh which gets no answer says nothing about the token: however often that
 /// happens, nobody is asked to sign in.
 #[test]
