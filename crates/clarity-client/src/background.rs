@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::driver::POLL_INTERVAL;
+use crate::driver::{Hints, POLL_INTERVAL};
 use crate::error::ClientError;
 use crate::transport::{Transport, TransportFuture};
 use crate::worker::now;
@@ -379,9 +379,10 @@ impl Client {
         loop {
             if let Some(begun) = self.try_begin()? {
                 let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-                let drain = self.drain(begun, Arc::clone(&transport), || {}, async {
-                    let _ = stopped.await;
-                });
+                let drain =
+                    self.drain(begun, Arc::clone(&transport), Hints::NotHeard, || {}, async {
+                        let _ = stopped.await;
+                    });
                 let mut drain = pin!(drain);
                 return tokio::select! {
                     result = &mut part => {

@@ -68,7 +68,7 @@ impl Client {
         tokio::pin!(stop);
         let effects = Taken::take(self)?;
         let Some(lock) = self.lock(stop.as_mut(), || ()).await? else { return Ok(()) };
-        self.drain((effects, lock), transport, || (), stop).await
+        self.drain((effects, lock), transport, Hints::Heard, || (), stop).await
     }
 
     /// Sends and pulls until there is nothing left to do, something needs a person, or it has
@@ -107,7 +107,7 @@ impl Client {
                 is_here.store(true, Ordering::Relaxed);
                 ready.notify_one();
             };
-            self.drain((effects, lock), transport, begun, stopped).await
+            self.drain((effects, lock), transport, Hints::NotHeard, begun, stopped).await
         };
         let watch = async {
             // Until it has begun, here or elsewhere, nothing can be done.
@@ -166,6 +166,7 @@ impl Client {
         &self,
         (mut effects, lock): Begun<'_>,
         transport: Arc<T>,
+        hints: Hints,
         started: impl FnOnce(),
         stop: impl Future<Output = ()>,
     ) -> Result<(), ClientError> {
@@ -177,6 +178,9 @@ impl Client {
         wait.await.map_err(|_| ClientError::Closed)?;
         started();
         let mut driver = Driver { client: self, transport, tasks: JoinSet::new(), wake_at: None };
+        if hints == Hints::Heard {
+            driver.listen_for_hints();
+        }
         driver.run(effects, stop).await
     }
 
@@ -226,6 +230,15 @@ fn ended(
             (since.elapsed() >= patience).then(|| SyncEnd::OutOfPatience(stalled.clone()))
         }
     }
+}
+
+/// Whether a drain hears the server's hints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hints {
+    /// As long as it lasts.
+    Heard,
+    /// It ends when there is nothing left to do; a hint at its very end would leave it undone.
+    NotHeard,
 }
 
 /// The way from the engine, and the right to carry out what it asks for.
@@ -278,7 +291,6 @@ impl<T: Transport> Driver<'_, T> {
         mut effects: Taken<'_>,
         mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), ClientError> {
-        self.listen_for_hints();
         let mut poll = tokio::time::interval(POLL_INTERVAL);
         loop {
             let wake_at = self.wake_at;
