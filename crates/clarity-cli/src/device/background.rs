@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use clarity_client::{BackgroundEnd, BackgroundFailure, NetworkPolicy, NetworkState};
-use clarity_client::{Client, ClientError};
+use clarity_client::{Client, ClientError, SyncedBy};
 use serde_json::json;
 
 use crate::device::account::{ago, runtime, transport};
@@ -129,6 +129,7 @@ pub(crate) fn plan(client: &Client) -> Result<(serde_json::Value, Option<String>
     let Some(plan) = client.background_plan()? else {
         return Ok((serde_json::Value::Null, None));
     };
+    let is_running = client.synced_by()? != SyncedBy::Nobody;
     let promised = match plan.promise.promised_ms {
         Some(promised_ms) => format!("promised every {}", minutes(promised_ms)),
         None => "promised nothing".to_owned(),
@@ -142,8 +143,11 @@ pub(crate) fn plan(client: &Client) -> Result<(serde_json::Value, Option<String>
         };
         format!("; last {}: {how}", ago(last.at.0))
     });
-    let words =
-        format!("background: asked for every {asked}, {promised} {}{last}", plan.promise.words);
+    let words = match is_running {
+        true => format!("asked for every {asked}, {promised} {}{last}", plan.promise.words),
+        false => format!("nothing keeps this device in sync at the moment{last}"),
+    };
+    let words = format!("background: {words}");
     Ok((json!(plan), Some(words)))
 }
 

@@ -13,12 +13,17 @@ use crate::output::{Output, table, value_text};
 /// Most conflicts that are shown at once.
 const SHOWN_MAX: usize = 1_000;
 
+fn parse_number(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_| "a conflict is named by its number, as `conflicts` shows it".to_owned())
+}
+
 /// Arguments of `clarity device resolve`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("choice").required(true))]
 pub(crate) struct ResolveArguments {
     /// The conflict's number, as `conflicts` shows it
-    #[arg(value_name = "CONFLICT")]
+    #[arg(value_name = "CONFLICT", value_parser = parse_number)]
     conflict: i64,
     /// Keep what this device has
     #[arg(long, group = "choice")]

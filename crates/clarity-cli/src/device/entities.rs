@@ -123,7 +123,15 @@ pub(crate) fn parse_assignment(text: &str) -> CliResult<(String, Option<Value>)>
 }
 
 pub(crate) fn parse_assignments(texts: &[String]) -> CliResult<BTreeMap<String, Option<Value>>> {
-    texts.iter().map(|text| parse_assignment(text)).collect()
+    let mut assignments = BTreeMap::new();
+    for text in texts {
+        let (field, value) = parse_assignment(text)?;
+        if assignments.contains_key(&field) {
+            return Err(CliError::usage("a field is set twice; name each field once"));
+        }
+        assignments.insert(field, value);
+    }
+    Ok(assignments)
 }
 
 /// Makes an entity.

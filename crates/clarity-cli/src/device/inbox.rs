@@ -43,6 +43,13 @@ pub(crate) struct RetryArguments {
     /// All that failed
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    with: WithReason,
+}
+
+/// Which of all that failed.
+#[derive(Debug, Args)]
+struct WithReason {
     /// With --all: only those with this reason
     #[arg(
         long,
@@ -66,14 +73,8 @@ pub(crate) struct DiscardArguments {
     /// All that failed with the given reason
     #[arg(long, requires = "reason")]
     all: bool,
-    /// With --all: the reason
-    #[arg(
-        long,
-        value_name = "REASON",
-        value_parser = parse_reason,
-        conflicts_with = "operation"
-    )]
-    reason: Option<FailureReason>,
+    #[command(flatten)]
+    with: WithReason,
     /// Show exactly what would be lost, and change nothing
     #[arg(long)]
     preview: bool,
@@ -157,7 +158,7 @@ fn words(failed: &FailedOperation) -> String {
 pub(crate) fn retry(place: &Place, arguments: &RetryArguments, output: Output) -> CliResult {
     let client = place.open()?;
     let Some(operation) = arguments.operation.map(Counter) else {
-        return show_bulk(&client.retry_all(arguments.reason)?, output, "sent again");
+        return show_bulk(&client.retry_all(arguments.with.reason)?, output, "sent again");
     };
     let changes = parse_assignments(&arguments.set)?;
     let written = if changes.is_empty() {
@@ -172,7 +173,7 @@ pub(crate) fn retry(place: &Place, arguments: &RetryArguments, output: Output) -
 pub(crate) fn discard(place: &Place, arguments: &DiscardArguments, output: Output) -> CliResult {
     let client = place.open()?;
     let Some(operation) = arguments.operation.map(Counter) else {
-        let reason = arguments.reason.unwrap_or(FailureReason::Unknown);
+        let reason = arguments.with.reason.unwrap_or(FailureReason::Unknown);
         if arguments.preview {
             let writes = with_reason(&client, reason)?;
             return show_preview(&client.preview_all(writes)?, output);

@@ -203,6 +203,9 @@ fn what_is_not_there_and_what_is_not_understood() {
     a.run(&["retry", "7"]).failed(3, "state", "operation 7");
     a.ok(&["add", "Note", "--id", "n", "title=x"]);
     a.run(&["add", "Note", "--id", "n", "title=y"]).failed(3, "state", "exists already");
+    a.run(&["edit", "Note/n", "title=y", "title=z"]).failed(2, "usage", "set twice");
+    let unnamed = a.run(&["resolve", "Note/n", "--keep-mine"]);
+    assert!(unnamed.stderr.contains("named by its number"), "{unnamed:?}");
     let secret = a.run(&["add", "Note", "a very private sentence"]);
     secret.failed(2, "usage", "FIELD=VALUE");
     assert!(!secret.stderr.contains("private"));
