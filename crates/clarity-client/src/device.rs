@@ -39,8 +39,14 @@ impl Device {
         let mut entropy = OsEntropy::new()?;
         let birth = Birth { incarnation: Incarnation(entropy.next_u128()), now };
         let engine = Engine::new(&schema);
+        let has_steps = schema.steps_version() > 0;
         let store = Store::open(options, schema, birth)?;
-        Ok(Self { store, engine, entropy, role: Role::Write })
+        let mut device = Self { store, engine, entropy, role: Role::Write };
+        if has_steps {
+            // What waits is brought in line with them, as far as one step goes.
+            device.handle(Vec::new(), now)?;
+        }
+        Ok(device)
     }
 
     /// Takes in events in one durable transaction. The effects may be carried out when this
@@ -100,6 +106,12 @@ impl Device {
         self.engine.restored(&mut transaction, account.as_deref(), next, now, entropy)?;
         transaction.commit()?;
         Ok(result)
+    }
+
+    /// Whether the schema has steps, which what waits may have to be brought in line with.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn has_steps(&self) -> bool {
+        self.store.schema().steps_version() > 0
     }
 
     /// Whether the schema has changed and rows are still to be brought up to date: see

@@ -68,7 +68,8 @@ impl Worker {
             .spawn(move || {
                 let seen = device.data_version().unwrap_or_default();
                 let (effects, watchers) = (&effects, &publish);
-                let (lock, failed, more) = (None, false, false);
+                // Whether anything is left of an upgrade, the first look tells.
+                let (lock, failed, more) = (None, false, device.has_steps());
                 let damaged = mark;
                 let mut storing = Storing {
                     device,
@@ -212,14 +213,14 @@ impl Storing<'_> {
     /// brought up to date after a change of the schema.
     fn next(&mut self, inbox: &mpsc::Receiver<Command>) -> Option<Command> {
         loop {
-            let makes_room = (self.more || self.upkeep.too_large) && self.lock.is_some();
-            if !makes_room && !self.device.has_schema_work() {
+            let too_large = self.upkeep.too_large && self.lock.is_some();
+            if !self.more && !too_large && !self.device.has_schema_work() {
                 break;
             }
             match inbox.try_recv() {
                 Ok(command) => return Some(command),
                 Err(mpsc::TryRecvError::Disconnected) => return None,
-                Err(mpsc::TryRecvError::Empty) if !makes_room => {
+                Err(mpsc::TryRecvError::Empty) if !self.more && !too_large => {
                     if let Err(error) = self.device.follow_schema(SCHEMA_ROWS_AT_ONCE) {
                         // Somebody else writes, or the disk is full: it goes on after the next
                         // command, or at the next opening.

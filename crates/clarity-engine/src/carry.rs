@@ -11,6 +11,8 @@ use std::sync::Arc;
 use clarity_model::{Counter, Kind, RejectReason, Schema};
 use clarity_store::{OlderOperations, OperationError, OperationState, QueuedOperation, StoreError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::context::Context;
 use crate::schedule::{Pause, Schedule};
 use crate::{lane, rollback, view};
@@ -18,28 +20,35 @@ use crate::{lane, rollback, view};
 /// How many operations one step looks at.
 const OPERATIONS_AT_ONCE: usize = 500;
 
+/// The name under which it is kept how far this is.
+const CARRIED: &str = "carried";
+
+/// How far what waits has been looked at.
+#[derive(Default, Serialize, Deserialize)]
+struct Carried {
+    /// The version of the schema that all of it is in line with.
+    schema: u32,
+    /// The last operation that was looked at for a later one.
+    through: Counter,
+}
+
 /// Takes one step; returns whether there are more.
-pub(crate) fn sweep(
-    context: &mut Context<'_, '_>,
-    schedule: &mut Schedule,
-) -> Result<bool, StoreError> {
+pub(crate) fn sweep(context: &mut Context<'_, '_>) -> Result<bool, StoreError> {
     let schema = Arc::clone(context.tx.schema());
-    if schedule.schema >= schema.version {
+    if schema.steps_version() == 0 {
         return Ok(false);
     }
-    if schedule.carried_through == Counter(0) {
-        // The app was upgraded; whether that was enough, the server says.
-        schedule.pauses.remove(&Pause::UpgradeRequired);
-        schedule.hurry(context.now);
+    let mut carried: Carried = context.tx.state(CARRIED)?.unwrap_or_default();
+    if carried.schema >= schema.version {
+        return Ok(false);
     }
-    let done = schema.carried_types(schedule.schema).is_empty();
-    let found = match done {
+    let found = match schema.carried_types(carried.schema).is_empty() {
         true => None,
-        false => context.tx.older_operations(schedule.carried_through, OPERATIONS_AT_ONCE)?,
+        false => context.tx.older_operations(carried.through, OPERATIONS_AT_ONCE)?,
     };
     let Some(OlderOperations { operations, last }) = found else {
-        schedule.schema = schema.version;
-        schedule.carried_through = Counter(0);
+        carried = Carried { schema: schema.version, through: Counter(0) };
+        context.tx.put_state(CARRIED, &carried)?;
         return Ok(false);
     };
     let mut lanes = BTreeSet::new();
@@ -59,8 +68,20 @@ pub(crate) fn sweep(
         rollback::materialise(context, &key)?;
         view::refold(context, &key)?;
     }
-    schedule.carried_through = last;
+    carried.through = last;
+    context.tx.put_state(CARRIED, &carried)?;
     Ok(true)
+}
+
+/// Takes note, where it is drained, that the app was upgraded: whether that was enough for the
+/// server, it says itself.
+pub(crate) fn upgraded(context: &Context<'_, '_>, schedule: &mut Schedule) {
+    let version = context.tx.schema().version;
+    if schedule.schema < version {
+        schedule.schema = version;
+        schedule.pauses.remove(&Pause::UpgradeRequired);
+        schedule.hurry(context.now);
+    }
 }
 
 /// Lets an operation that was never sent, and wants a value that a step does not take, wait for a

@@ -152,14 +152,15 @@ impl Engine {
         for event in events {
             self.step(&mut context, &mut schedule, event, &mut handled)?;
         }
+        let carrying = carry::sweep(&mut context)?;
         if role == Role::Drain {
             schedule.fetch_wanted |= context.noted.fetch;
             schedule.pull_wanted |= context.noted.scope;
             schedule.sweeping |= context.noted.scope;
             handled.more = storage::work(&mut context, &schedule, news)?;
             schedule.making_room = handled.more;
-            schedule.carrying = carry::sweep(&mut context, &mut schedule)?;
-            handled.more |= schedule.carrying;
+            schedule.carrying = carrying;
+            carry::upgraded(&context, &mut schedule);
             handled.effects.extend(drive::drive(&mut context, &mut schedule, &self.stamp)?);
             if schedule.is_in_trouble() && !before.is_in_trouble() {
                 context.tx.add_metric("syncs_failed", 1)?;
@@ -168,6 +169,7 @@ impl Engine {
                 context.tx.put_state(SCHEDULE, &schedule)?;
             }
         }
+        handled.more |= carrying;
         ids::note_older_names(&mut context)?;
         handled.effects.extend(noted.into_changes().map(Effect::Publish));
         Ok(handled)

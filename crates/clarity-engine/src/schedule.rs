@@ -273,11 +273,9 @@ pub(crate) struct Schedule {
     pub(crate) pause_length_ms: Option<i64>,
     /// Whether what waits is sent before the next read: there is little time.
     pub(crate) uploads_first: bool,
-    /// The version of the schema that what waits has been brought in line with.
+    /// The newest version of the schema that this device has drained with.
     pub(crate) schema: u32,
-    /// The last operation that was looked at to bring it in line with a later one.
-    pub(crate) carried_through: Counter,
-    /// Whether there are more to look at; nothing is sent meanwhile.
+    /// Whether what waits is not all in line with the schema yet; nothing is pushed meanwhile.
     pub(crate) carrying: bool,
 }
 

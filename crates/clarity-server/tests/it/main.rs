@@ -10,4 +10,5 @@ mod http;
 mod protocol_doc;
 mod pull;
 mod repeats;
+mod schema_steps;
 mod support;

@@ -93,10 +93,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new() -> Self {
+        Self::new_with(schema())
+    }
+
+    /// The same with a schema of the test's own.
+    pub(crate) fn new_with(schema: Arc<Schema>) -> Self {
         let directory = TempDir::new().unwrap();
         let options = SqliteOptions::new(directory.path().join("server.db"));
-        let core =
-            Core::open_sqlite(&options, schema(), Arc::new(TestEnvironment::new(1))).unwrap();
+        let core = Core::open_sqlite(&options, schema, Arc::new(TestEnvironment::new(1))).unwrap();
         let account = core.ensure_account("someone").unwrap();
         Self { core, account, directory }
     }
