@@ -100,6 +100,11 @@ impl Client {
             let to_do = "update this program; everything is kept meanwhile";
             findings.push(Finding::new(Check::Schema, Severity::Warning, &words, to_do));
         }
+        if self.is_following_schema()? {
+            let words = "rows are still being brought up to date after a change of the schema";
+            let to_do = "nothing: it goes on whenever the store is open and has nothing else to do";
+            findings.push(Finding::new(Check::Schema, Severity::Note, words, to_do));
+        }
         let oldest = self.status()?.oldest_waiting;
         findings.extend(clock(now(), [Some(meta.created_at), oldest]));
         findings

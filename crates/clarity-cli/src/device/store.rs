@@ -19,7 +19,8 @@ const SCHEMA_FILE: &str = "schema.json";
 /// Arguments of `clarity device init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArguments {
-    /// Schema of this store, instead of the one that ships
+    /// Schema of this store, instead of the one that ships; a newer version carries a store that is
+    /// there forward
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
 }
@@ -81,11 +82,28 @@ impl Place {
 
     /// Opens the store, and makes it when there is none.
     pub(crate) fn open_or_make(&self) -> CliResult<Client> {
+        self.open_with(self.options()?)
+    }
+
+    fn open_with(&self, options: ClientOptions) -> CliResult<Client> {
         std::fs::create_dir_all(&self.folder).map_err(|error| self.cannot_make(&error))?;
-        let client = Client::open(self.options()?)?;
+        let client = Client::open(options)?;
         if let Some(bytes) = size_limit()? {
             client.set_size_limit(bytes)?;
         }
+        Ok(client)
+    }
+
+    /// Opens or makes the store with a schema, and keeps that only when the store took it.
+    fn open_with_schema(&self, schema: Schema) -> CliResult<Client> {
+        let text = serde_json::to_string_pretty(&schema)?;
+        let mut options = self.options()?;
+        options.schema = Some(Arc::new(schema));
+        let client = self.open_with(options)?;
+        client.finish_following_schema()?;
+        let (to, new) = (self.folder.join(SCHEMA_FILE), self.folder.join("schema.json.new"));
+        std::fs::write(&new, text).map_err(|error| CliError::file(&new, &error))?;
+        std::fs::rename(&new, &to).map_err(|error| CliError::file(&to, &error))?;
         Ok(client)
     }
 
@@ -116,17 +134,13 @@ fn size_limit() -> CliResult<Option<u64>> {
     text.parse().map(Some).map_err(|_| CliError::usage(words))
 }
 
-/// Makes a store.
+/// Makes a store, or carries the one that is there forward to a newer schema.
 pub(crate) fn init(place: &Place, arguments: &InitArguments, output: Output) -> CliResult {
     let existed = place.folder.join(STORE_FILE).exists();
-    if let Some(path) = &arguments.schema {
-        let schema: Schema = read_schema(path)?;
-        std::fs::create_dir_all(&place.folder).map_err(|error| place.cannot_make(&error))?;
-        let to = place.folder.join(SCHEMA_FILE);
-        let text = serde_json::to_string_pretty(&schema)?;
-        std::fs::write(&to, text).map_err(|error| CliError::file(&to, &error))?;
-    }
-    let client = place.open_or_make()?;
+    let client = match &arguments.schema {
+        Some(path) => place.open_with_schema(read_schema(path)?)?,
+        None => place.open_or_make()?,
+    };
     let meta = client.meta()?;
     let folder = place.folder.display().to_string();
     let object = json!({

@@ -11,6 +11,7 @@ mod json;
 mod live;
 mod processes;
 mod recover;
+mod schema;
 mod scope;
 mod service;
 mod storage;
