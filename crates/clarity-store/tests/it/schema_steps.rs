@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clarity_model::{Fields, Schema};
+use clarity_model::{Fields, Incarnation, Schema};
 use clarity_store::{
-    Comparison, ConfirmedEntity, ListOptions, OlderOperations, Query, RowState, Store,
-    StoreErrorKind, StoreTransaction, StoredEntity,
+    Birth, Comparison, ConfirmedEntity, ListOptions, OlderOperations, Query, RowState, Salvage,
+    Store, StoreErrorKind, StoreTransaction, StoredEntity,
 };
 use serde_json::{Value, json};
 
@@ -188,7 +188,7 @@ fn disturb(store: &mut Store, expected: &mut Expected, round: usize) {
 
 /// The file is what it would be if it had been made at once: nothing is left over.
 fn check_file(place: &Place) {
-    let outside = rusqlite::Connection::open(place.path()).unwrap();
+    let outside = crate::raw::open(&place.options());
     let count = |sql: &str| outside.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM schema_work"), 0);
     let tables = "SELECT count(*) FROM sqlite_schema
@@ -367,8 +367,36 @@ fn what_is_not_a_row_is_carried_when_it_is_read() {
     let read = transaction.confirmed(&one).unwrap().unwrap();
     assert_eq!(read.fields, fields(json!({"measure": "kilo"})));
     transaction.commit().unwrap();
-    let outside = rusqlite::Connection::open(place.path()).unwrap();
+    let outside = crate::raw::open(&place.options());
     let stored: String =
         outside.query_row("SELECT changes FROM operation", [], |row| row.get(0)).unwrap();
     assert_eq!(stored, r#"[{"field":"unit","old":"kilo"}]"#);
+}
+
+/// Shows that a store which is recovered while rows are still to be brought has all of them, each
+/// carried forward once: those of a type whose fields were carried and those of one that gets a
+/// table.
+#[test]
+fn a_store_recovered_meanwhile_has_every_row() {
+    let undeclared = parse(&json!({"format": 1, "name": "t", "version": 1, "types": {}}));
+    for (before, after, field) in [(first(), second(), "measure"), (undeclared, first(), "unit")] {
+        let place = Place::new();
+        let expected = written(&mut open(&place, &before));
+        let mut expected = carried(expected, &after, before.version);
+        let mut store = open(&place, &after);
+        disturb(&mut store, &mut expected, 3);
+        assert!(store.has_schema_work());
+        drop(store);
+        let birth = Birth { incarnation: Incarnation(0xbeef), ..BIRTH };
+        let begun = Salvage::begin(&place.options(), &after, birth, true).unwrap();
+        let salvaged = begun.unwrap().finish().unwrap();
+        assert!(salvaged.tables.values().all(|table| table.unreadable == 0), "{salvaged:?}");
+        let mut store = open(&place, &after);
+        check(&mut store.begin().unwrap(), &expected, field);
+        while store.follow_schema(SLICE).unwrap() {}
+        check(&mut store.begin().unwrap(), &expected, field);
+        assert!(store.damages(5).unwrap().is_empty());
+        drop(store);
+        check_file(&place);
+    }
 }
