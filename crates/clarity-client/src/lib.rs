@@ -83,6 +83,7 @@ pub mod rest;
 mod restore;
 #[cfg(not(target_arch = "wasm32"))]
 mod scheduler;
+#[cfg(not(target_arch = "wasm32"))]
 mod schema;
 #[cfg(not(target_arch = "wasm32"))]
 mod scope;
