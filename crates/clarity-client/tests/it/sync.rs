@@ -93,16 +93,19 @@ async fn a_killed_process_does_not_sync() {
     let elsewhere = tempfile::tempdir().unwrap();
     let link = elsewhere.path().join("store.db");
     std::os::unix::fs::symlink(directory.path().join("store.db"), &link).unwrap();
-    tokio::select! {
-        ended = client.run(Arc::new(held), std::future::pending()) => panic!("it ended: {ended:?}"),
-        _ = arrivals.recv() => {
-            let status = client.status().unwrap();
-            assert_eq!((status.flow, status.in_flight), (Flow::Syncing, 1));
-            let after = Client::open(ClientOptions::new(link)).unwrap();
-            let status = after.status().unwrap();
-            assert_eq!((status.flow, status.in_flight), (Flow::Pending, 1));
-        }
-    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let run = client.run(Arc::new(held), async { drop(stopped.await) });
+    let look = async {
+        arrivals.recv().await.unwrap();
+        let status = client.status().unwrap();
+        assert_eq!((status.flow, status.in_flight), (Flow::Syncing, 1));
+        let after = Client::open(ClientOptions::new(link)).unwrap();
+        let status = after.status().unwrap();
+        assert_eq!((status.flow, status.in_flight), (Flow::Pending, 1));
+        drop(stop);
+    };
+    let (ran, ()) = tokio::join!(run, look);
+    ran.unwrap();
 }
 
 /// Shows that reads and writes do not wait for a sync in progress.
