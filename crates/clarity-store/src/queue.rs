@@ -136,23 +136,6 @@ impl StoreTransaction<'_> {
         Ok(found.is_none())
     }
 
-    /// The first operation of the entity that cannot go out by itself now: blocked, set aside,
-    /// failed or in conflict.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn lane_blocker(
-        &self,
-        key: &EntityKey,
-    ) -> Result<Option<(Counter, OperationState)>, StoreError> {
-        self.read_one(
-            "SELECT counter, state FROM operation INDEXED BY operation_by_lane
-             WHERE type = ?1 AND id = ?2 AND state NOT IN (0, 2) ORDER BY counter LIMIT 1",
-            params![key.entity_type.as_str(), IdValue::of(&key.id)],
-            |row| Ok((Counter(read_unsigned(row, 0)?), OperationState::read(row.get(1)?)?)),
-        )
-    }
-
     /// Operations that can be sent, in order, after a counter.
     ///
     /// # Errors

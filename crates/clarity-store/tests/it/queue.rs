@@ -60,10 +60,7 @@ fn lanes_and_states_are_in_order() {
     }
     assert_eq!(counters(&transaction.lane(&one).unwrap()), [1, 3, 5, 7, 9]);
     assert_eq!(counters(&transaction.ready_operations(Counter(2), 3).unwrap()), [3, 4, 5]);
-    assert_eq!(transaction.lane_blocker(&one).unwrap(), None);
     assert!(transaction.set_operation_state(Counter(5), OperationState::Failed).unwrap());
-    let blocker = transaction.lane_blocker(&one).unwrap();
-    assert_eq!(blocker, Some((Counter(5), OperationState::Failed)));
     let (ready, blocked) = (OperationState::Ready, OperationState::Blocked);
     let moved = transaction.set_lane_state(&one, Counter(5), ready, blocked).unwrap();
     assert_eq!(moved, 2);
