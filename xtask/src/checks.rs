@@ -19,14 +19,17 @@ use crate::{forward, process, tidy};
 
 /// The crates that must compile for browsers.
 const BROWSER_CRATES: [&str; 3] = ["clarity-store", "clarity-engine", "clarity-client"];
+/// The crates with tests of encrypted stores.
+const ENCRYPTING_CRATES: [&str; 4] =
+    ["clarity-store", "clarity-client", "clarity-cli", "clarity-sim"];
 /// How many seeds the simulation runs as part of the tests.
 const SIMULATION_SEEDS: &str = "5000";
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestOptions {
-    /// Leave out the long steps: WebAssembly, documentation, its examples, the simulation,
-    /// and real processes
+    /// Leave out the long steps: WebAssembly, documentation, its examples, encryption, the
+    /// simulation, and real processes
     #[arg(long)]
     fast: bool,
 }
@@ -47,7 +50,7 @@ struct Step {
     run: fn(&Workspace) -> Result<Outcome>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "format", is_long: false, run: format },
     Step { name: "clippy", is_long: false, run: clippy },
     Step { name: "tidy", is_long: false, run: house_rules },
@@ -57,6 +60,7 @@ const STEPS: [Step; 11] = [
     Step { name: "build of tests", is_long: false, run: build_tests },
     Step { name: "tests", is_long: false, run: tests },
     Step { name: "documented examples", is_long: true, run: documented_examples },
+    Step { name: "encryption", is_long: true, run: encryption },
     Step { name: "simulation", is_long: true, run: simulation },
     Step { name: "real processes", is_long: true, run: real_processes },
 ];
@@ -68,7 +72,7 @@ const STEPS: [Step; 11] = [
 pub(crate) fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     let mut needs = vec![Need::CCompiler, Need::Rustfmt, Need::Clippy];
     if !options.fast {
-        needs.extend([Need::Clang, Need::WasmTarget]);
+        needs.extend([Need::Clang, Need::WasmTarget, Need::Libcrypto, Need::Keyring]);
     }
     prerequisites::ensure_present(&needs)?;
     let steps = STEPS.iter().filter(|step| !(options.fast && step.is_long));
@@ -194,6 +198,23 @@ fn tests(workspace: &Workspace) -> Result<Outcome> {
 
 fn documented_examples(workspace: &Workspace) -> Result<Outcome> {
     passed(process::run(workspace.cargo("test").args(["--workspace", "--doc", "--quiet"])))
+}
+
+/// Encrypted stores, with keys in files and in a real keyring. Encryption takes another SQLite and
+/// is off in every other step; what is tested here is what it changes, and that the store's own
+/// tests hold with a key.
+fn encryption(workspace: &Workspace) -> Result<Outcome> {
+    let of = |command: &str| {
+        let mut command = workspace.cargo(command);
+        for name in ENCRYPTING_CRATES {
+            command.args(["--package", name]);
+        }
+        command.args(["--features", "clarity-cli/keyring,clarity-sim/encryption"]);
+        command
+    };
+    process::run(of("clippy").args(["--all-targets", "--", "--deny", "warnings"]))?;
+    let tests = ["encryption::", "keyring::", "keys::", "rekey::"];
+    passed(process::run(of("test").args(["--tests", "--no-fail-fast", "--"]).args(tests)))
 }
 
 fn simulation(workspace: &Workspace) -> Result<Outcome> {

@@ -26,6 +26,10 @@ pub(crate) enum Need {
     Clang,
     /// The Rust standard library for WebAssembly.
     WasmTarget,
+    /// OpenSSL's `libcrypto`, which encrypts stores.
+    Libcrypto,
+    /// A keyring and a message bus to find it by, for the tests of keys in the keyring.
+    Keyring,
     /// `cargo fmt`.
     Rustfmt,
     /// `cargo clippy`.
@@ -46,6 +50,8 @@ impl Need {
             Self::CCompiler => "a C compiler (cc)",
             Self::Clang => "clang",
             Self::WasmTarget => "the Rust standard library for WebAssembly",
+            Self::Libcrypto => "OpenSSL's libcrypto with its header files",
+            Self::Keyring => "a keyring (gnome-keyring-daemon) and dbus-run-session",
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
         }
@@ -55,6 +61,8 @@ impl Need {
         match self {
             Self::CCompiler => Source::Packages(&["gcc", "libc6-dev"]),
             Self::Clang => Source::Packages(&["clang"]),
+            Self::Libcrypto => Source::Packages(&["libssl-dev"]),
+            Self::Keyring => Source::Packages(&["dbus", "gnome-keyring"]),
             Self::WasmTarget => Source::RustupTarget(WASM_TARGET),
             Self::Rustfmt => Source::RustupComponent("rustfmt"),
             Self::Clippy => Source::RustupComponent("clippy"),
@@ -65,6 +73,14 @@ impl Need {
         match self {
             Self::CCompiler => env::var_os("CC").is_some() || on_path("cc"),
             Self::Clang => env::var_os("CC_wasm32_unknown_unknown").is_some() || on_path("clang"),
+            Self::Libcrypto => {
+                // Apple's systems have their own.
+                let preprocessed = ["-include", "openssl/evp.h", "-E", "-x", "c", "/dev/null"];
+                cfg!(target_os = "macos")
+                    || env::var_os("OPENSSL_DIR").is_some()
+                    || answers("cc", &preprocessed)
+            }
+            Self::Keyring => on_path("gnome-keyring-daemon") && on_path("dbus-run-session"),
             Self::WasmTarget => wasm_library_is_installed(),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),
             Self::Clippy => answers("cargo", &["clippy", "--version"]),

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use clarity_client::{ClientError, ErrorKind, FailureClass};
+use clarity_client::engine::store::StoreError;
+use clarity_client::{ClientError, ErrorKind, FailureClass, KeyError};
 use clarity_server::{DumpError, ServeError, StorageError};
 
 /// The exit codes, as the help shows them.
@@ -28,6 +29,8 @@ An error is one sentence on stderr, with --json also an object on stdout:
 
 Environment:
   CLARITY_STORE            folder of the device's store, where --store is not given
+  CLARITY_KEY              key of an encrypted store: 64 hexadecimal digits
+  CLARITY_KEY_FILE         file with that key, where --key-file is not given
   CLARITY_PASSWORD         password for sign-up and login
   CLARITY_STORE_BYTES_MAX  most bytes that the device's store may take";
 
@@ -174,8 +177,11 @@ impl From<ClientError> for CliError {
             ErrorKind::Key => ExitKind::Key,
             _ => ExitKind::Unexpected,
         };
-        let advice = match error.kind() {
-            ErrorKind::Damaged => ": `clarity device recover`",
+        let advice = match &error {
+            ClientError::Key(KeyError::NotGiven) | ClientError::Store(StoreError::KeyRequired) => {
+                ": --key-file FILE or CLARITY_KEY"
+            }
+            _ if error.kind() == ErrorKind::Damaged => ": `clarity device recover`",
             _ => "",
         };
         Self::new(kind, format!("{error}{advice}"))

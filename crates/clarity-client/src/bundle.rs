@@ -61,7 +61,9 @@ impl SupportBundle {
 
 fn holds(part: &str) -> &'static str {
     match part {
-        "about" => "versions of the program and of its tables, and the operating system",
+        "about" => {
+            "versions of the program and of its tables, the operating system, and if it is encrypted"
+        }
         "store" => "sizes, and how many entities there are of each type",
         "findings" => "what an examination of the store found",
         "status" => "where the sync stands and what holds it up, without anybody's words",
@@ -152,6 +154,7 @@ impl Client {
             "schema_of_program": schema,
             "schema_of_store": meta.schema_version,
             "store_made_at": meta.created_at,
+            "encrypted": self.is_encrypted()?,
             "now": crate::worker::now(),
         }))
     }

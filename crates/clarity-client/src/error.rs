@@ -4,6 +4,9 @@ use clarity_engine::protocol::{Failure, FailureClass};
 use clarity_engine::store::{StoreError, StoreErrorKind};
 use clarity_engine::{EngineError, WriteError};
 
+#[cfg(not(target_arch = "wasm32"))]
+use crate::keys::KeyError;
+
 /// What kind of error it is, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,6 +99,10 @@ pub enum ClientError {
          such as a stopped `watch`, and try again; what waits is kept"
     )]
     HeldElsewhere,
+    /// The key of the store cannot be had or kept.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The server's address is not one.
     #[error("\"{0}\" is not an address; it has the form http://host:port or https://host")]
     Address(String),
@@ -141,6 +148,10 @@ impl ClientError {
             | Self::SourceContract(_)
             | Self::ExportRefused(_) => ErrorKind::Import,
             Self::NoSuchImport => ErrorKind::NotFound,
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Key(KeyError::StoreExists | KeyError::SamePlace) => ErrorKind::State,
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Key(_) => ErrorKind::Key,
             Self::AlreadyDraining | Self::HeldElsewhere => ErrorKind::Busy,
             Self::Closed => ErrorKind::Closed,
         }

@@ -62,6 +62,8 @@ mod inbox;
 #[cfg(not(target_arch = "wasm32"))]
 mod inspect;
 #[cfg(not(target_arch = "wasm32"))]
+mod keys;
+#[cfg(not(target_arch = "wasm32"))]
 mod metrics;
 #[cfg(not(target_arch = "wasm32"))]
 mod network;
@@ -139,6 +141,8 @@ pub use import::{ImportProgress, ImportReport, UndoneImport};
 pub use inbox::{BulkReport, FailedOperation, LeftOperation};
 #[cfg(not(target_arch = "wasm32"))]
 pub use inspect::KnownOperation;
+#[cfg(not(target_arch = "wasm32"))]
+pub use keys::{KeyError, KeyPlace, StoreKeys};
 #[cfg(not(target_arch = "wasm32"))]
 pub use metrics::{ConflictsResolved, Metrics};
 #[cfg(not(target_arch = "wasm32"))]

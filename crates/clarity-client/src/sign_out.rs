@@ -157,7 +157,7 @@ impl Client {
 
 /// What is left of an erased store holds nothing; where it cannot be removed, it may stay.
 fn remove_files(path: &Path) {
-    for suffix in ["-wal", "-shm", "", ".lock"] {
+    for suffix in ["-wal", "-shm", "", ".lock", ".use"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         let _ = std::fs::remove_file(name);

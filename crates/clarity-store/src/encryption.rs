@@ -10,6 +10,11 @@
 //! keys that are used inside from each other; guessing is made no harder by it, and need not be:
 //! the key is 256 random bits.
 
+#![cfg_attr(
+    target_arch = "wasm32",
+    allow(dead_code, reason = "in a browser nothing is encrypted, and no file is looked at")
+)]
+
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 

@@ -36,6 +36,9 @@ pub struct KeyChange {
 }
 
 impl Store {
+    /// Whether this program can open and make encrypted stores: the feature `encryption`.
+    pub const ENCRYPTS: bool = AVAILABLE;
+
     /// Whether a store is encrypted; nothing when there is no store, or its start is damaged. No
     /// key is needed for this.
     ///
@@ -47,6 +50,16 @@ impl Store {
             Form::Plain => Some(false),
             Form::Encrypted => Some(true),
         })
+    }
+
+    /// Whether a store can be opened with the key of the options, without opening it for use.
+    ///
+    /// # Errors
+    /// What is said of keys in [`Store::open`], and when the file cannot be read.
+    pub fn check_key(options: &OpenOptions) -> Result<(), StoreError> {
+        encryption::check(options)?;
+        let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        inspect_with(&connection, options).map(|_| ())
     }
 
     /// Gives a store that nobody has open another key: `options` hold the present one, `None` on

@@ -72,8 +72,9 @@ impl Store {
     /// Opens the store, making it or bringing its tables up to date where needed.
     ///
     /// # Errors
-    /// A file that is no store, is damaged, or was made by a newer version is reported as such and
-    /// left exactly as it is. A crash while tables are made or changed leaves them as they were.
+    /// A file that is no store, is damaged, was made by a newer version, or takes another key is
+    /// reported as such and left exactly as it is. A crash while tables are made or changed leaves
+    /// them as they were.
     pub fn open(
         options: &OpenOptions,
         schema: Arc<Schema>,
@@ -82,9 +83,9 @@ impl Store {
         check_schema(&schema)?;
         #[cfg(not(target_arch = "wasm32"))]
         let entered = examine::enter(options)?;
+        encryption::check(options)?;
         #[cfg(unix)]
         make_private_file(options);
-        encryption::check(options)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = connect(options, flags)?;
         if let Found::Store { .. } = inspect_with(&connection, options)? {
@@ -346,7 +347,7 @@ impl Shared {
 }
 
 /// Bytes of a page, at least one. With a key, SQLite tells them as a text.
-fn page_bytes(connection: &Connection) -> Result<u64, StoreError> {
+pub(crate) fn page_bytes(connection: &Connection) -> Result<u64, StoreError> {
     const BYTES: &str = "SELECT CAST(page_size AS INTEGER) FROM pragma_page_size";
     let bytes: i64 = connection.query_row(BYTES, [], |row| row.get(0))?;
     Ok(bytes.cast_unsigned().max(1))

@@ -137,7 +137,10 @@ fn store_for(place: &Place, transport: &HttpTransport, name: &str) -> CliResult<
     if is_same || client.meta()?.account_id.is_none() {
         return Ok(place.within(place.folder()));
     }
-    Ok(place.within(&accounts.make_folder()?))
+    let other = place.within(&accounts.make_folder()?);
+    // Who encrypts one store of a device wants none to be readable.
+    other.keys().choose_like(&place.keys(), &place.options_without_key()?)?;
+    Ok(other)
 }
 
 async fn ask(

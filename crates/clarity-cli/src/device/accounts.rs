@@ -104,6 +104,7 @@ pub(crate) fn sign_out(place: &Place, arguments: &SignOutArguments, output: Outp
     let transport = transport(&client)?;
     let how = if arguments.offline { Revocation::IfReachable } else { Revocation::Required };
     let ended = runtime()?.block_on(client.sign_out(&transport, &lost, how))?;
+    place.keys().forget()?;
     place.accounts().forget(place.folder())?;
     let object = json!({
         "signed_out": true, "revoked": ended.revoked, "lost": lost, "exported": exported

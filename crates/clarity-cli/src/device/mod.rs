@@ -7,6 +7,7 @@ mod batch;
 mod bundle;
 mod conflicts;
 mod doctor;
+mod encryption;
 mod entities;
 mod export;
 mod fetch;
@@ -38,6 +39,10 @@ pub(crate) struct DeviceArguments {
     /// Folder of the device's store [default: clarity in the folder for a person's data]
     #[arg(long, value_name = "FOLDER", env = "CLARITY_STORE", global = true)]
     store: Option<PathBuf>,
+    /// File with the key of an encrypted store, or - for the first line of stdin; not needed where
+    /// the key is in the keyring, or in the file that was named when the store was encrypted
+    #[arg(long, value_name = "FILE", env = "CLARITY_KEY_FILE", global = true)]
+    key_file: Option<PathBuf>,
     #[command(subcommand)]
     command: DeviceCommand,
 }
@@ -120,6 +125,12 @@ enum DeviceCommand {
     Storage(storage::StorageArguments),
     /// Keep an entity on this device, or say how long it is kept when space is short
     Keep(storage::KeepArguments),
+    /// Encrypt the store, with a key in a file, in the keyring or from the environment
+    Encrypt(encryption::EncryptArguments),
+    /// Give the encrypted store another key
+    Rekey(encryption::RekeyArguments),
+    /// Store everything unencrypted from now on
+    Decrypt,
     /// Examine the store and say what is wrong and what to do
     Doctor(doctor::DoctorArguments),
     /// Put together what somebody who helps needs, show what is in it, and save it
@@ -130,7 +141,7 @@ enum DeviceCommand {
 
 /// Runs a command of a device.
 pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
-    let place = store::Place::of(arguments.store)?;
+    let place = store::Place::of(arguments.store, arguments.key_file)?;
     match arguments.command {
         DeviceCommand::Init(arguments) => store::init(&place, &arguments, output),
         DeviceCommand::SignUp(arguments) => account::sign_up(&place, &arguments, output),
@@ -170,6 +181,9 @@ pub(crate) fn run(arguments: DeviceArguments, output: Output) -> CliResult {
         DeviceCommand::Export(arguments) => export::run(&place, &arguments, output),
         DeviceCommand::Storage(arguments) => storage::storage(&place, &arguments, output),
         DeviceCommand::Keep(arguments) => storage::keep(&place, &arguments, output),
+        DeviceCommand::Encrypt(arguments) => encryption::encrypt(&place, &arguments, output),
+        DeviceCommand::Rekey(arguments) => encryption::rekey(&place, &arguments, output),
+        DeviceCommand::Decrypt => encryption::decrypt(&place, output),
         DeviceCommand::Doctor(arguments) => doctor::run(&place, &arguments, output),
         DeviceCommand::SupportBundle(arguments) => bundle::bundle(&place, &arguments, output),
         DeviceCommand::Recover(arguments) => recover::run(&place, &arguments, output),

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use clarity_client::{Accounts, Client, ClientOptions, Schema};
+use clarity_client::engine::store::Store;
+use clarity_client::{Accounts, Client, ClientError, ClientOptions, Schema, StoreKeys};
 use serde_json::json;
 
+use crate::device::encryption::{choose_key, given_key};
 use crate::exit::{CliError, CliResult, ExitKind};
 use crate::output::Output;
 use crate::serve::read_schema;
@@ -23,6 +25,13 @@ pub(crate) struct InitArguments {
     /// there forward
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
+    /// Encrypt the store, with the key in --key-file FILE (made if it is not there), in the
+    /// keyring, or from CLARITY_KEY
+    #[arg(long)]
+    encrypt: bool,
+    /// Keep the key in the platform's keyring
+    #[arg(long, requires = "encrypt", conflicts_with = "key_file")]
+    keyring: bool,
 }
 
 /// Where a store is.
@@ -32,11 +41,13 @@ pub(crate) struct Place {
     root: PathBuf,
     /// The folder of the store in use.
     folder: PathBuf,
+    /// The file with the key, where it was named.
+    key_file: Option<PathBuf>,
 }
 
 impl Place {
     /// The folder that was named, or the usual one.
-    pub(crate) fn of(named: Option<PathBuf>) -> CliResult<Self> {
+    pub(crate) fn of(named: Option<PathBuf>, key_file: Option<PathBuf>) -> CliResult<Self> {
         let from = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty());
         let usual = || {
             let data = from("XDG_DATA_HOME").map(PathBuf::from);
@@ -46,7 +57,7 @@ impl Place {
         let unknown = || CliError::usage("there is no home folder; say where with --store FOLDER");
         let root = named.or_else(usual).ok_or_else(unknown)?;
         let folder = Accounts::at(&root).current()?;
-        Ok(Self { root, folder })
+        Ok(Self { root, folder, key_file })
     }
 
     /// The accounts of this device.
@@ -56,7 +67,7 @@ impl Place {
 
     /// Another store of this device.
     pub(crate) fn within(&self, folder: &Path) -> Self {
-        Self { root: self.root.clone(), folder: folder.to_owned() }
+        Self { folder: folder.to_owned(), root: self.root.clone(), key_file: self.key_file.clone() }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -69,15 +80,22 @@ impl Place {
         self.open_or_make()
     }
 
-    /// Says what to do where there is no store.
-    pub(crate) fn must_be_there(&self) -> CliResult<()> {
-        if !self.options()?.store.store_exists() {
+    /// Says what to do where there is no store; how it is opened, but for its key, where there is.
+    pub(crate) fn must_be_there(&self) -> CliResult<ClientOptions> {
+        let options = self.options_without_key()?;
+        if !options.store.store_exists() {
             return Err(CliError::state(format!(
                 "there is no store in {}; make one with `clarity device init`",
                 self.folder.display()
             )));
         }
-        Ok(())
+        Ok(options)
+    }
+
+    /// Whether the store is encrypted, by how its file begins.
+    pub(crate) fn is_encrypted(&self) -> CliResult<bool> {
+        let found = Store::is_encrypted(&self.folder.join(STORE_FILE));
+        Ok(found.map_err(ClientError::from)? == Some(true))
     }
 
     /// Opens the store, and makes it when there is none.
@@ -86,7 +104,7 @@ impl Place {
     }
 
     fn open_with(&self, options: ClientOptions) -> CliResult<Client> {
-        std::fs::create_dir_all(&self.folder).map_err(|error| self.cannot_make(&error))?;
+        self.make_folder()?;
         let client = Client::open(options)?;
         if let Some(bytes) = size_limit()? {
             client.set_size_limit(bytes)?;
@@ -107,8 +125,29 @@ impl Place {
         Ok(client)
     }
 
-    /// How the store is opened.
+    /// The file that was named as the key's.
+    pub(crate) fn key_file(&self) -> Option<&Path> {
+        self.key_file.as_deref()
+    }
+
+    /// Where the key of the store is kept.
+    pub(crate) fn keys(&self) -> StoreKeys {
+        StoreKeys::of(self.folder.join(STORE_FILE))
+    }
+
+    /// Makes the folder of the store.
+    fn make_folder(&self) -> CliResult<()> {
+        std::fs::create_dir_all(&self.folder).map_err(|error| self.cannot_make(&error))
+    }
+
+    /// How the store is opened, with its key.
     pub(crate) fn options(&self) -> CliResult<ClientOptions> {
+        let given = given_key(self)?;
+        Ok(self.keys().resolve(&self.options_without_key()?, given.as_ref())?)
+    }
+
+    /// How the store is opened, but for its key.
+    pub(crate) fn options_without_key(&self) -> CliResult<ClientOptions> {
         let mut options = ClientOptions::new(self.folder.join(STORE_FILE));
         let schema = self.folder.join(SCHEMA_FILE);
         if schema.exists() {
@@ -137,6 +176,10 @@ fn size_limit() -> CliResult<Option<u64>> {
 /// Makes a store, or carries the one that is there forward to a newer schema.
 pub(crate) fn init(place: &Place, arguments: &InitArguments, output: Output) -> CliResult {
     let existed = place.folder.join(STORE_FILE).exists();
+    if arguments.encrypt {
+        place.make_folder()?;
+        choose_key(place, arguments.keyring)?;
+    }
     let client = match &arguments.schema {
         Some(path) => place.open_with_schema(read_schema(path)?)?,
         None => place.open_or_make()?,
@@ -148,9 +191,14 @@ pub(crate) fn init(place: &Place, arguments: &InitArguments, output: Output) -> 
         "made": !existed,
         "incarnation": meta.incarnation,
         "schema_version": meta.schema_version,
+        "encrypted": client.is_encrypted()?,
     });
     output.show(&object, || {
-        let did = if existed { "The store was there already" } else { "A store was made" };
+        let did = match (existed, arguments.encrypt) {
+            (true, _) => "The store was there already",
+            (false, true) => "An encrypted store was made; keep a copy of its key",
+            (false, false) => "A store was made",
+        };
         format!("{did}: {folder}")
     })?;
     Ok(ExitKind::Done)

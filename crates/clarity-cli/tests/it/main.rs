@@ -4,10 +4,13 @@
 
 mod accounts;
 mod device;
+mod encryption;
 mod errors;
 mod import;
 mod inbox;
 mod json;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod live;
 mod processes;
 mod recover;

@@ -43,7 +43,9 @@ pub(crate) fn clarity<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -
     let mut command = Command::new(env!("CARGO_BIN_EXE_clarity"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("CLARITY_PASSWORD", PASSWORD).env_remove("CLARITY_STORE");
-    command.env_remove("CLARITY_STORE_BYTES_MAX");
+    for name in ["CLARITY_STORE_BYTES_MAX", "CLARITY_KEY", "CLARITY_KEY_FILE"] {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -11,6 +11,8 @@ mod examples;
 mod export;
 mod handle;
 mod inbox;
+#[cfg(feature = "encryption")]
+mod keys;
 mod metrics;
 mod reads;
 mod rest;

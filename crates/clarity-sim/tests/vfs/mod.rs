@@ -2,6 +2,8 @@
 
 mod determinism;
 mod disks;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod equality;
 mod evictions;
 mod faults;
