@@ -1,6 +1,7 @@
 //! Encrypted stores by the real program: keys in files, from the environment and from stdin, and
 //! changes of the key that are killed.
 
+#[cfg(feature = "encryption")]
 use std::fs;
 use std::path::Path;
 
