@@ -23,7 +23,9 @@ const BROWSER_CRATES: [&str; 3] = ["clarity-store", "clarity-engine", "clarity-c
 const ENCRYPTING_CRATES: [&str; 4] =
     ["clarity-store", "clarity-client", "clarity-cli", "clarity-sim"];
 /// How many seeds the simulation runs as part of the tests.
-const SIMULATION_SEEDS: &str = "5000";
+const SIMULATION_SEEDS: &str = "10000";
+/// Within how many seeds each planted bug must be found.
+const ALARM_SEEDS: &str = "2000";
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -218,9 +220,13 @@ fn encryption(workspace: &Workspace) -> Result<Outcome> {
 }
 
 fn simulation(workspace: &Workspace) -> Result<Outcome> {
-    let arguments = ["--seeds", SIMULATION_SEEDS].map(OsString::from);
-    let mut command = forward::command(workspace, forward::SIMULATION, &arguments);
-    passed(process::run(command.stdin(std::process::Stdio::null())))
+    let simulate = |arguments: &[&str]| {
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        let mut command = forward::command(workspace, forward::SIMULATION, &arguments);
+        process::run(command.stdin(std::process::Stdio::null()))
+    };
+    simulate(&["--alarms", "--seeds", ALARM_SEEDS])?;
+    passed(simulate(&["--seeds", SIMULATION_SEEDS]))
 }
 
 /// A round of writes, and one of the causal workload, with real processes. The histories in virtual

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clarity_model::{Counter, limits};
 use clarity_protocol::{Failure, FailureClass, SchemaStamp};
-use clarity_store::{OperationState, RequestId, StoreError};
+use clarity_store::{RequestId, StoreError};
 
 use crate::context::Context;
 use crate::event::{Effect, Request, Response};
@@ -498,8 +498,13 @@ fn failed(
             Ok(Vec::new())
         }
         FailureClass::Reset => {
+            let is_news = !schedule.resync;
             identity::reset(context, schedule)?;
             note_failure(context, schedule, Some(direction), failure);
+            if is_news {
+                // The server is there and said what to do: no wait of earlier failures holds.
+                schedule.hurry(context.now);
+            }
             Ok(Vec::new())
         }
         FailureClass::TooLarge | FailureClass::BadRequest if in_flight.push => {
@@ -580,20 +585,6 @@ pub(crate) fn started(
     schedule.sweeping = true;
     // A wait is not made longer by time that passed while nothing ran.
     schedule.tame_clock(context.now);
-    let in_suspects = |state: OperationState| state == OperationState::Ready;
-    let mut kept = Vec::new();
-    for mut suspect in std::mem::take(&mut schedule.suspects) {
-        let mut carriers = Vec::new();
-        for carrier in suspect.carriers {
-            if context.tx.operation(carrier)?.is_some_and(|there| in_suspects(there.state)) {
-                carriers.push(carrier);
-            }
-        }
-        suspect.carriers = carriers;
-        if !suspect.carriers.is_empty() {
-            kept.push(suspect);
-        }
-    }
-    schedule.suspects = kept;
+    poison::keep_waiting(context, schedule)?;
     Ok(())
 }

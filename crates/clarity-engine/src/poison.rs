@@ -259,3 +259,26 @@ pub(crate) fn next_retry(context: &Context<'_, '_>) -> Result<Option<LocalTime>,
         context.tx.operations_in_state(OperationState::SetAside, Counter(0), WOKEN_AT_ONCE_MAX)?;
     Ok(waiting.into_iter().filter_map(|operation| operation.next_attempt_at).min())
 }
+
+/// The driver begins: only what still waits to be sent is under suspicion.
+pub(crate) fn keep_waiting(
+    context: &Context<'_, '_>,
+    schedule: &mut Schedule,
+) -> Result<(), StoreError> {
+    let mut kept = Vec::new();
+    for mut suspect in std::mem::take(&mut schedule.suspects) {
+        let mut carriers = Vec::new();
+        for carrier in suspect.carriers {
+            let operation = context.tx.operation(carrier)?;
+            if operation.is_some_and(|there| there.state == OperationState::Ready) {
+                carriers.push(carrier);
+            }
+        }
+        suspect.carriers = carriers;
+        if !suspect.carriers.is_empty() {
+            kept.push(suspect);
+        }
+    }
+    schedule.suspects = kept;
+    Ok(())
+}

@@ -66,7 +66,7 @@ fn each_class_of_failure_has_its_pause() {
         (Class::UnreachableTls, unreachable()),
         (Class::CaptivePortal, paused(Pause::CaptivePortal, Person, Flow::Offline, &portal)),
         (Class::Config, paused(Pause::Config, Operator, Flow::Pending, &[Attention::Config])),
-        (Class::Reset, paused(Pause::Backoff, Nobody, Flow::Pending, &[])),
+        (Class::Reset, paused(Pause::Backoff, Nobody, Flow::Syncing, &[])),
         (Class::UpgradeRequired, paused(Pause::UpgradeRequired, Person, Flow::Pending, &upgrade)),
         (Class::Transient, paused(Pause::Backoff, Nobody, Flow::Pending, &[])),
     ];

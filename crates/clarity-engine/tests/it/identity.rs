@@ -27,7 +27,6 @@ fn a_refused_cursor_keeps_what_waits() {
     bench.event(Event::Resume);
     let push = bench.take_push();
     bench.fail(push.request, FailureClass::Reset);
-    bench.wake();
     assert!(bench.pushes.is_empty(), "first it learns what the server has");
     let (_, pull) = &bench.pulls[0];
     assert_eq!((pull.cursor.as_ref(), pull.settled_below.0), (None, 0));
@@ -36,6 +35,27 @@ fn a_refused_cursor_keeps_what_waits() {
     assert_eq!(again.bytes(), push.bytes());
     assert_eq!(again.body.epoch, Some(NEXT_LIFE));
     assert_eq!(bench.see(&key), Some(json!({"title": "mine"})));
+}
+
+/// Shows that a server which answers that it was reset is read at once, however long nothing could
+/// be reached before; one that says so again and again is not.
+#[test]
+fn a_reset_is_followed_at_once() {
+    let key = note("n");
+    let mut bench = Bench::with(&key, json!({"title": "a"}));
+    bench.update(&key, json!({"title": "mine"}));
+    for _ in 0..12 {
+        bench.fail_only(FailureClass::Unreachable);
+        bench.wake();
+    }
+    bench.fail_only(FailureClass::Reset);
+    let (_, pull) = &bench.pulls[0];
+    assert_eq!(pull.cursor, None);
+    bench.fail_only(FailureClass::Reset);
+    assert!(bench.pulls.is_empty() && bench.pushes.is_empty());
+    bench.wake();
+    bench.answer_pull_with(page_of_next_life(&[wire::row(&key, 1, json!({"title": "a"}))]));
+    assert_eq!(bench.apply_push().body.epoch, Some(NEXT_LIFE));
 }
 
 /// Shows that an answer from another life of the server is not taken as an acknowledgement.

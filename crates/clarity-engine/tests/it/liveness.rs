@@ -235,19 +235,42 @@ proptest! {
     /// healed and a person has looked at the inbox, everything settles.
     #[test]
     fn a_device_always_finds_its_way(steps in proptest::collection::vec(step(), 1..60)) {
-        let mut bench = Bench::online();
-        let mut before = bench.status().progress;
-        for step in steps {
-            take(&mut bench, step);
-            let progress = bench.status().progress;
-            prop_assert!(follows(progress, before), "{before:?}, then {progress:?}");
-            before = progress;
-        }
-        heal(&mut bench);
-        let status = bench.status();
-        prop_assert_eq!(status.stalled, None);
-        prop_assert_eq!(status.waiting + status.failed + status.conflicts, 0);
+        live(steps);
     }
+}
+
+/// Goes through a life, and through what heals it.
+fn live(steps: Vec<Step>) {
+    let mut bench = Bench::online();
+    let mut before = bench.status().progress;
+    for step in steps {
+        take(&mut bench, step);
+        let progress = bench.status().progress;
+        assert!(follows(progress, before), "{before:?}, then {progress:?}");
+        before = progress;
+    }
+    heal(&mut bench);
+    let status = bench.status();
+    assert_eq!(status.stalled, None);
+    assert_eq!(status.waiting + status.failed + status.conflicts, 0);
+}
+
+/// Shows that a life finds its way in which a batch is refused, then is in conflict, while an
+/// answer comes for what a later request carried. It once did not.
+#[test]
+fn a_batch_that_is_refused_and_then_in_conflict_finds_its_way() {
+    live(vec![
+        Step::Create(4),
+        Step::Create(0),
+        Step::AnswerPull,
+        Step::Token(0),
+        Step::Batch(1, 4),
+        Step::AnswerPush(vec![1, 0, 0, 0, 0, 0]),
+        Step::AnswerPush(vec![0, 0, 0, 0, 0, 0]),
+        Step::AnswerPush(vec![0, 1, 6, 4, 1, 2]),
+        Step::Event(4),
+        Step::AnswerPull,
+    ]);
 }
 
 /// Shows that the bar of a long upload only grows, while writes are added to it.

@@ -3,21 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use clarity_engine::protocol::Scope;
 use clarity_engine::protocol::model::{EntityKey, Incarnation, LocalTime, Schema};
 use clarity_engine::{
     ConflictInfo, Effect, Engine, Entropy, Event, Handled, HistoryId, Response, Role, Status,
     Write, WriteError, Written,
 };
-use clarity_store::{
-    Birth, Journal, OpenOptions, OperationState, RequestId, Store, StoreError, StoreTransaction,
-};
+use clarity_store::{Birth, Journal, OpenOptions, RequestId, Store, StoreError, StoreTransaction};
 
+use super::branches;
 use super::checks;
 use super::dice::Dice;
 use super::keeping::{self, GivenUp};
 use super::model::{self, Change, Model};
 use super::plant::Plant;
-use super::stage::{Stage, Violation, ensure};
+use super::scenario::Scenario;
+use super::stage::{Happening, Stage, Violation, ensure};
 use crate::vfs::{CrashMode, Disk, DiskImage, Fault, MemoryVfs};
 
 const FILE: &str = "store.db";
@@ -47,8 +48,10 @@ pub(crate) struct Stepped {
 /// A device.
 pub(crate) struct Device {
     pub(crate) index: usize,
+    /// Whose it is.
+    pub(crate) account: usize,
     disk: Disk,
-    store: Option<Store>,
+    pub(super) store: Option<Store>,
     engine: Engine,
     schema: Arc<Schema>,
     dice: Dice,
@@ -64,6 +67,10 @@ pub(crate) struct Device {
     pub(crate) signed_in: bool,
     /// Until when it is cut off from the network.
     pub(crate) cut_off_until_ms: i64,
+    /// Until when no answer reaches it.
+    pub(crate) deaf_until_ms: i64,
+    /// What it once held, with what must be there then.
+    backup: Option<(DiskImage, Model)>,
     pub(crate) model: Model,
     /// What a commit that failed or never returned may have left behind.
     doubt: Option<Change>,
@@ -85,11 +92,14 @@ impl Device {
         vfs: &MemoryVfs,
         image: &DiskImage,
         schema: &Arc<Schema>,
-        seed: u64,
+        scenario: &Scenario,
         index: usize,
+        plant: Option<Plant>,
     ) -> Result<Self, Violation> {
+        let (seed, account) = (scenario.seed, scenario.devices[index]);
         let stream = 10 + index as u64;
         let disk = Disk::from_image(vfs, image, seed.wrapping_add(stream));
+        disk.set_ignores_syncs(plant == Some(Plant::LyingDisk));
         let mut dice = Dice::new(seed, stream);
         let mut store = open(&disk, schema, Incarnation(1)).map_err(unexpected)?;
         let mut transaction = store.begin().map_err(unexpected)?;
@@ -97,12 +107,14 @@ impl Device {
         transaction.new_incarnation(incarnation, LocalTime(0)).map_err(unexpected)?;
         let live_bytes = transaction.live_bytes().map_err(unexpected)?;
         let engine = Engine::new(schema);
-        if let Some(settings) = keeping::draw_settings(&mut dice, live_bytes) {
+        let settings = keeping::draw_settings(&mut dice, live_bytes);
+        if let Some(settings) = settings.filter(|_| scenario.rates.is_short_of_space) {
             engine.set_storage(&mut transaction, &settings).map_err(unexpected)?;
         }
         transaction.commit().map_err(unexpected)?;
         Ok(Self {
             index,
+            account,
             disk,
             store: Some(store),
             engine,
@@ -116,6 +128,8 @@ impl Device {
             refreshing: false,
             signed_in: false,
             cut_off_until_ms: 0,
+            deaf_until_ms: 0,
+            backup: None,
             model: Model::default(),
             doubt: None,
             status: None,
@@ -140,6 +154,7 @@ impl Device {
     ) -> Result<Option<Stepped>, Violation> {
         let Some(mut store) = self.store.take() else { return Ok(None) };
         let faults_before = self.disk.faults_met().len();
+        self.dice = Dice::new(stage.following(), 0);
         self.plan_disk_fault(stage);
         let deeds = deeds_of(&events);
         checks::note_named(&mut self.model, &events);
@@ -192,8 +207,8 @@ impl Device {
             clarity_engine::EngineError::Store(error) => Stop::Store(error),
             other => Stop::Violation(Violation { clause: "sim", words: other.to_string() }),
         })?;
-        if stage.is_planted(Plant::PrunePendingRow) && stage.dice.chance(50) {
-            self.prune_carelessly(&mut transaction)?;
+        if stage.plant.is_some() {
+            self.be_careless(stage, &mut transaction)?;
         }
         let status = self.engine.status(&transaction)?;
         let change = self.observe(&transaction, &handled, deeds)?;
@@ -211,6 +226,9 @@ impl Device {
             drop(transaction);
             return Ok(None);
         }
+        for (_, ended) in &change.ended {
+            stage.faults.met(branches::ended(*ended));
+        }
         self.doubt = Some(change);
         transaction.commit()?;
         if let Some(change) = self.doubt.take() {
@@ -219,6 +237,7 @@ impl Device {
         if stage.fault(stage.rates.crash_after_commit, "device_crash_after_commit") {
             return Ok(None);
         }
+        branches::status(&mut stage.faults, self.status.as_ref(), &status);
         self.status = Some(status);
         self.conflicts = conflicts;
         // Now and then unused space is given back, as a driver does when nobody waits.
@@ -297,16 +316,78 @@ impl Device {
             self.disk.kill();
         }
         self.disk.heal();
+        stage.note(format_args!("device {} died", self.index));
+        let delay_ms = stage.dice.any_scale(100, 600_000);
+        self.stop(stage, if stage.healed { 100 } else { delay_ms });
+    }
+
+    /// The program ends, by itself or not, and starts again after a while.
+    pub(crate) fn stop(&mut self, stage: &mut Stage, away_ms: i64) {
         self.store = None;
         self.in_flight.clear();
         self.refreshing = false;
         self.has_timer = false;
         self.timer_round += 1;
         self.life += 1;
-        let delay_ms = stage.dice.any_scale(100, 600_000);
-        let delay_ms = if stage.healed { 100 } else { delay_ms };
-        stage.note(format_args!("device {} died", self.index));
-        stage.after(delay_ms, super::stage::Happening::DeviceStarts { device: self.index });
+        stage.after(away_ms, Happening::DeviceStarts { device: self.index });
+    }
+
+    /// Makes a backup of a running device.
+    pub(crate) fn back_up(&mut self) {
+        if self.is_running() && self.doubt.is_none() {
+            self.backup = Some((self.disk.clone_image(), self.model.clone()));
+        }
+    }
+
+    /// Everything on the device is as it was when it was backed up. False without a backup.
+    pub(crate) fn set_back(&mut self, stage: &mut Stage) -> bool {
+        let Some((image, model)) = &self.backup else { return false };
+        self.store = None;
+        self.disk = Disk::from_image(self.disk.vfs(), image, stage.following());
+        let (may_go_back, knows_more) = (self.model.may_go_back, self.model.knows_more);
+        self.model = Model { may_have_arrived: true, may_go_back, knows_more, ..model.clone() };
+        self.doubt = None;
+        self.stop(stage, 1_000);
+        true
+    }
+
+    /// A second device with the backup of this one; it has not begun. None without a backup.
+    pub(crate) fn copied(&mut self, stage: &mut Stage, index: usize) -> Option<Self> {
+        let (image, model) = self.backup.clone()?;
+        self.model.may_have_arrived = true;
+        let (may_go_back, knows_more) = (self.model.may_go_back, self.model.knows_more);
+        let seed = stage.following();
+        Some(Self {
+            index,
+            account: self.account,
+            disk: Disk::from_image(self.disk.vfs(), &image, seed),
+            store: None,
+            engine: self.engine.clone(),
+            schema: Arc::clone(&self.schema),
+            dice: Dice::new(seed, 0),
+            life: 1,
+            clock_offset_ms: self.clock_offset_ms,
+            timer_round: 0,
+            has_timer: false,
+            in_flight: BTreeSet::new(),
+            refreshing: false,
+            signed_in: false,
+            cut_off_until_ms: 0,
+            deaf_until_ms: 0,
+            backup: None,
+            model: Model { may_have_arrived: true, may_go_back, knows_more, ..model },
+            doubt: None,
+            status: None,
+            conflicts: Vec::new(),
+            attempts_ms: Vec::new(),
+        })
+    }
+
+    /// What it follows.
+    pub(crate) fn scope(&mut self) -> Result<Scope, Violation> {
+        let Some(store) = &mut self.store else { return Ok(Scope::default()) };
+        let transaction = store.begin().map_err(unexpected)?;
+        Ok(self.engine.scope(&transaction).map_err(unexpected)?.scope)
     }
 
     /// Opens the store again and compares it with what must be there (promises I1 and I2).
@@ -372,58 +453,6 @@ impl Device {
         let transaction = store.begin().map_err(unexpected)?;
         GivenUp::of(&transaction).map_err(unexpected)
     }
-
-    /// The planted bug: the cursor of a page moves in a transaction of its own.
-    fn commit_cursor_alone(
-        &mut self,
-        store: &mut Store,
-        events: &[Event],
-    ) -> Result<Option<Stepped>, StoreError> {
-        let mut transaction = store.begin()?;
-        for event in events {
-            let Event::RequestFinished { result: Ok(Response::Pull(page)), .. } = event else {
-                continue;
-            };
-            let parts = transaction.cursor_parts()?;
-            let Some(mut part) = parts.into_iter().next() else { continue };
-            part.cursor = serde_json::to_string(&page.cursor).ok();
-            transaction.put_cursor_part(&part)?;
-        }
-        transaction.commit()?;
-        // And before the rows can follow, the program ends.
-        Ok(None)
-    }
-
-    /// The planted bug: housekeeping takes a row away whose operations wait.
-    fn prune_carelessly(
-        &mut self,
-        transaction: &mut StoreTransaction<'_>,
-    ) -> Result<(), StoreError> {
-        let operations = model::read_queue(transaction)?;
-        match operations.values().next() {
-            Some(operation) => transaction.remove_entity(&operation.key).map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
-    /// The planted bug: what was sent and not heard of gets another number.
-    pub(crate) fn renumber_unheard(&mut self) -> Result<(), Violation> {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        let mut transaction = store.begin().map_err(unexpected)?;
-        let operations = model::read_queue(&transaction).map_err(unexpected)?;
-        for (counter, operation) in operations {
-            if operation.first_sent_at.is_none() || operation.state != OperationState::Ready {
-                continue;
-            }
-            let new = transaction.renumber(counter).map_err(unexpected)?;
-            if let Some(fate) = self.model.fates.remove(&counter) {
-                self.model.fates.insert(new, fate);
-            }
-        }
-        let operations = model::read_queue(&transaction).map_err(unexpected)?;
-        self.model.queue = model::waiting(&transaction, &operations).map_err(unexpected)?;
-        transaction.commit().map_err(unexpected)
-    }
 }
 
 /// Why a transaction did not end as it should.
@@ -449,7 +478,7 @@ fn open(disk: &Disk, schema: &Arc<Schema>, incarnation: Incarnation) -> Result<S
     Store::open(&options, Arc::clone(schema), Birth { incarnation, now: LocalTime(0) })
 }
 
-fn unexpected(error: StoreError) -> Violation {
+pub(super) fn unexpected(error: StoreError) -> Violation {
     Violation { clause: "sim", words: format!("the store failed without a fault: {error}") }
 }
 

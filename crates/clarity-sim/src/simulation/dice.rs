@@ -16,6 +16,11 @@ impl Dice {
         Self(source)
     }
 
+    /// Any number: the seed of something else.
+    pub(crate) fn seed(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// True in so many of a thousand cases.
     pub(crate) fn chance(&mut self, per_mille: u32) -> bool {
         per_mille > 0 && self.index(1_000) < per_mille as usize
@@ -58,6 +63,14 @@ impl Dice {
     pub(crate) fn source(&mut self) -> &mut ChaCha8Rng {
         &mut self.0
     }
+}
+
+/// A number that follows from two others and from nothing else.
+pub(crate) fn mix(one: u64, other: u64) -> u64 {
+    let mut mixed = one ^ other.wrapping_add(0x9e37_79b9_7f4a_7c15).rotate_left(25);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 impl Entropy for Dice {

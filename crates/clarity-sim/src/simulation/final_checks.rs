@@ -9,8 +9,10 @@ use clarity_store::{EndedAs, OperationState};
 use serde_json::Value;
 
 use super::checks::{self, Replica};
+use super::device::Device;
 use super::model::{COUNTER_PREFIX, Waiting, number};
 use super::person;
+use super::server::ACCOUNTS_MAX;
 use super::stage::{Violation, ensure};
 use super::workload::{self, Intent, ORIGIN};
 use super::world::World;
@@ -23,6 +25,7 @@ pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
     world.heal()?;
     world.wait_out()?;
     nothing_is_stuck(world)?;
+    world.wait_for_news()?;
     replicas_agree(world)?;
     people_settle_the_rest(world)?;
     while world.stage.agenda.hasten_requests(world.stage.now_ms) > 0 {
@@ -35,12 +38,20 @@ pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
         world.wait_out()?;
     }
     queues_are_empty(world)?;
+    world.wait_for_news()?;
     replicas_agree(world)?;
-    let entities = world.server.entities()?;
     every_operation_ended_once(world)?;
-    counters_add_up(world, &entities)?;
-    nothing_made_is_lost(world, &entities)?;
-    tags_are_there(world, &entities)
+    for account in 0..ACCOUNTS_MAX {
+        // What a copy knew is not known, and what the server lost is lost.
+        if world.ledgers[account].is_set_back {
+            continue;
+        }
+        let entities = world.server.entities(account)?;
+        counters_add_up(world, account, &entities)?;
+        nothing_made_is_lost(world, account, &entities)?;
+        tags_are_there(world, account, &entities)?;
+    }
+    Ok(())
 }
 
 /// Promise L1: with no help from anyone nothing waits but what only a person can settle.
@@ -102,41 +113,68 @@ fn queues_are_empty(world: &World) -> Result<(), Violation> {
 
 /// Promise I6: what devices know of the server's state is the server's state.
 fn replicas_agree(world: &mut World) -> Result<(), Violation> {
-    let entities = world.server.entities()?;
-    for device in &mut world.devices {
-        let given_up = device.given_up()?;
-        let replicas: BTreeMap<EntityKey, Replica> = device.confirmed()?.into_iter().collect();
-        for (key, entity) in &entities {
-            let fields = (!entity.deleted).then(|| entity.fields.clone());
-            let expected = Replica { version: entity.version, fields };
-            let found = replicas.get(key);
-            // Its request may have arrived after all, long after it was given up for a while.
-            let is_aside = |one: &Waiting| one.key == *key && one.state == OperationState::SetAside;
-            if device.model.queue.values().any(is_aside) {
-                continue;
-            }
-            let is_known = found.is_none() && !entity.deleted;
-            if is_known && given_up.has(key, entity.version) {
-                continue;
-            }
-            ensure(found == Some(&expected), "I6", || {
-                let words = |replica: &Replica| {
-                    format!("version {} {}", replica.version, checks::text(replica.fields.as_ref()))
-                };
-                let found = found.map_or_else(|| "nothing".to_owned(), words);
-                format!("device {} has of {key} {found}; {}", device.index, words(&expected))
-            })?;
+    for account in 0..ACCOUNTS_MAX {
+        let entities = world.server.entities(account)?;
+        for device in world.devices.iter_mut().filter(|device| device.account == account) {
+            replica_agrees(device, &entities)?;
         }
-        let is_live = |key: &EntityKey| entities.get(key).is_some_and(|there| !there.deleted);
-        let gone = given_up.keys().find(|key| !is_live(key) || replicas.contains_key(*key));
-        ensure(gone.is_none(), "I10", || {
-            format!("device {} takes {gone:?} for given up", device.index)
-        })?;
-        let unknown = replicas.keys().find(|key| !entities.contains_key(*key));
-        ensure(unknown.is_none(), "I6", || {
-            format!("device {} has {unknown:?}, which the server has not", device.index)
+    }
+    Ok(())
+}
+
+fn replica_agrees(
+    device: &mut Device,
+    entities: &BTreeMap<EntityKey, DumpedEntity>,
+) -> Result<(), Violation> {
+    let given_up = device.given_up()?;
+    let scope = device.scope()?;
+    let replicas: BTreeMap<EntityKey, Replica> = device.confirmed()?.into_iter().collect();
+    for (key, entity) in entities {
+        let fields = (!entity.deleted).then(|| entity.fields.clone());
+        let expected = Replica { version: entity.version, fields };
+        // What is not followed, or only of the last days, is as it was last heard of.
+        let is_followed = scope.follows(key.entity_type.as_str())
+            && !scope.windows.contains_key(&key.entity_type);
+        if !is_followed {
+            continue;
+        }
+        let found = replicas.get(key);
+        // Its request may have arrived after all, long after it was given up for a while.
+        let is_aside = |one: &Waiting| one.key == *key && one.state == OperationState::SetAside;
+        if device.model.queue.values().any(is_aside) {
+            continue;
+        }
+        // Of a server that was set back in silence, to where this device had read it, it does not
+        // know that what it acknowledged after that is lost.
+        let is_newer = found.is_none_or(|found| found.version >= entity.version);
+        if device.model.knows_more && is_newer {
+            continue;
+        }
+        let is_known = found.is_none() && !entity.deleted;
+        if is_known && given_up.has(key, entity.version) {
+            continue;
+        }
+        ensure(found == Some(&expected), "I6", || {
+            let words = |replica: &Replica| {
+                format!("version {} {}", replica.version, checks::text(replica.fields.as_ref()))
+            };
+            let found = found.map_or_else(|| "nothing".to_owned(), words);
+            format!("device {} has of {key} {found}; {}", device.index, words(&expected))
         })?;
     }
+    // What was given up, and the server has lost, is known until somebody asks for it.
+    let lost = device.model.may_go_back;
+    let is_live = |key: &EntityKey| entities.get(key).map_or(lost, |there| lost || !there.deleted);
+    let gone = given_up.keys().find(|key| !is_live(key) || replicas.contains_key(*key));
+    ensure(gone.is_none(), "I10", || {
+        format!("device {} takes {gone:?} for given up", device.index)
+    })?;
+    // What a server that was set back has lost stays on the devices that have it.
+    let unknown = replicas.keys().find(|key| !entities.contains_key(*key));
+    let unknown = unknown.filter(|_| !device.model.may_go_back);
+    ensure(unknown.is_none(), "I6", || {
+        format!("device {} has {unknown:?}, which the server has not", device.index)
+    })?;
     Ok(())
 }
 
@@ -154,11 +192,13 @@ fn every_operation_ended_once(world: &World) -> Result<(), Violation> {
 /// Promise I3: each accepted step of a counter is in its sum exactly once.
 fn counters_add_up(
     world: &World,
+    account: usize,
     entities: &BTreeMap<EntityKey, DumpedEntity>,
 ) -> Result<(), Violation> {
     for which in 0..2 {
         let key = workload::key("Goal", &format!("{COUNTER_PREFIX}{which}"));
-        let fates = world.devices.iter().flat_map(|device| device.model.fates.values());
+        let devices = world.devices.iter().filter(|device| device.account == account);
+        let fates = devices.flat_map(|device| device.model.fates.values());
         let accepted = fates.filter(|fate| {
             fate.key == key && matches!(fate.ended, Some(EndedAs::Applied | EndedAs::Merged))
         });
@@ -174,9 +214,10 @@ fn counters_add_up(
 /// What was accepted and never deleted is there, with the field that no schema knows.
 fn nothing_made_is_lost(
     world: &World,
+    account: usize,
     entities: &BTreeMap<EntityKey, DumpedEntity>,
 ) -> Result<(), Violation> {
-    for (key, made) in world.ledger.made.iter().filter(|(_, made)| !made.disturbed) {
+    for (key, made) in world.ledgers[account].made.iter().filter(|(_, made)| !made.disturbed) {
         let fate = world.devices[made.device].model.fates.get(&made.operation);
         let ended = fate.and_then(|fate| fate.ended);
         if !matches!(ended, Some(EndedAs::Applied | EndedAs::Merged)) {
@@ -194,13 +235,14 @@ fn nothing_made_is_lost(
 /// What was added to a set and never removed is in it.
 fn tags_are_there(
     world: &World,
+    account: usize,
     entities: &BTreeMap<EntityKey, DumpedEntity>,
 ) -> Result<(), Violation> {
-    for (key, device, operation, tag) in &world.ledger.tags {
+    for (key, device, operation, tag) in &world.ledgers[account].tags {
         let fate = world.devices[*device].model.fates.get(operation);
         let accepted =
             fate.is_some_and(|fate| matches!(fate.ended, Some(EndedAs::Applied | EndedAs::Merged)));
-        let undisturbed = world.ledger.made.get(key).is_some_and(|made| !made.disturbed);
+        let undisturbed = world.ledgers[account].made.get(key).is_some_and(|made| !made.disturbed);
         if !accepted || !undisturbed {
             continue;
         }

@@ -13,11 +13,12 @@ use super::stage::{Violation, ensure};
 /// Largest difference between what a device holds at first and what it may keep, in bytes.
 const ROOM_MAX: i64 = 60_000;
 
-/// How much a device keeps: most keep everything, some nothing that may go, some a little.
+/// How much a device keeps where space is short: some everything, some nothing that may go, some a
+/// little.
 pub(crate) fn draw_settings(dice: &mut Dice, live_bytes: u64) -> Option<StorageSettings> {
     let file_bytes = match dice.index(10) {
-        0..5 => return None,
-        5..7 => 0,
+        0..4 => return None,
+        4..7 => 0,
         _ => live_bytes.saturating_add_signed(dice.between(0, ROOM_MAX)),
     };
     // A third is for the log.
@@ -72,6 +73,11 @@ pub(crate) fn vanished(
     let known = unknown || engine.absence(transaction, key)?.is_some();
     let waits = !transaction.lane(key)?.is_empty();
     let critical = key.entity_type.as_str() == "UserPreference";
+    // What is not followed goes without a word, by the days of the server.
+    let scope = engine.scope(transaction)?.scope;
+    let followed =
+        scope.follows(key.entity_type.as_str()) && !scope.windows.contains_key(&key.entity_type);
+    let known = known || !followed;
     Ok(ensure(known && !waits && (unknown || !critical), "I10", || {
         format!("{key} ({:?}) was taken off the device", before.state)
     }))

@@ -10,19 +10,25 @@
 //! What is real: engine, store, SQLite, protocol codecs, answer classes, apply, pull, receipts.
 //! What is played: HTTP, the driver, the token service, people.
 
+mod acts;
+mod branches;
+mod careless;
 mod checks;
 mod device;
 pub(crate) mod dice;
 mod faults;
 mod final_checks;
 mod keeping;
+mod mischief;
 mod model;
 mod network;
 mod person;
 mod plant;
 mod rates;
 mod runner;
+mod scenario;
 mod server;
+mod shrink;
 mod stage;
 mod traffic;
 mod workload;
@@ -32,9 +38,11 @@ use std::sync::Arc;
 
 use clarity_engine::protocol::model::Schema;
 
-pub use faults::FaultCounts;
+pub use faults::{EXPECTED, FaultCounts};
 pub use plant::Plant;
 pub use runner::{Options, SeedReport, Summary, run_many};
+pub use scenario::Scenario;
+pub use shrink::shrink;
 pub use stage::Violation;
 
 use crate::vfs::{DiskImage, MemoryVfs};
@@ -69,7 +77,13 @@ impl Templates {
 
     /// Lives through one seed.
     pub fn run_seed(&self, seed: u64, plant: Option<Plant>, shown: bool) -> SeedReport {
-        let mut world = match World::new(self, &self.schema, seed, plant, shown) {
+        self.run(Scenario::draw(seed), plant, shown)
+    }
+
+    /// Lives through one scenario.
+    pub fn run(&self, scenario: Scenario, plant: Option<Plant>, shown: bool) -> SeedReport {
+        let seed = scenario.seed;
+        let mut world = match World::new(self, &self.schema, scenario, plant, shown) {
             Ok(world) => world,
             Err(violation) => return SeedReport::failed_to_begin(seed, violation),
         };

@@ -96,6 +96,12 @@ pub(crate) struct Model {
     pub(crate) fates: BTreeMap<Counter, Fate>,
     /// The operations that an answer or a page named as part of the server's state.
     pub(crate) named: BTreeSet<Counter>,
+    /// Whether the device is, or has, a copy: what it sent may have arrived without its knowing.
+    pub(crate) may_have_arrived: bool,
+    /// Whether the server was set back, so that what it told may go back too.
+    pub(crate) may_go_back: bool,
+    /// Whether nobody said so, so that the device may know what the server has lost.
+    pub(crate) knows_more: bool,
 }
 
 impl Model {

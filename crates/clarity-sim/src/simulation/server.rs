@@ -9,14 +9,16 @@ use clarity_engine::protocol::model::{
     Counter, EntityKey, Incarnation, Outcome, RejectReason, Rejection, Schema, ServerTime,
 };
 use clarity_engine::protocol::{
-    OperationAnswer, ProblemCode, PushRequest, Tokens, WireOperation, decode,
+    OperationAnswer, ProblemCode, PullRequest, PushRequest, Tokens, WireOperation, decode,
 };
 use clarity_server::{
     AccountId, Core, DeviceId, DumpedEntity, EntropyError, Environment, SqliteOptions,
 };
 use rand_chacha::rand_core::Rng;
 
+use super::branches;
 use super::dice::Dice;
+use super::mischief;
 use super::network::{Call, CallKind, Reply, plain_answer};
 use super::plant::Plant;
 use super::stage::{Stage, Violation, ensure};
@@ -24,7 +26,8 @@ use super::workload::PARENT;
 use crate::vfs::{CrashMode, Disk, DiskImage, Fault, MemoryVfs};
 
 const FILE: &str = "server.db";
-const ACCOUNT: &str = "person";
+/// How many accounts there are.
+pub(crate) const ACCOUNTS_MAX: usize = 3;
 
 /// Operations that hold this text make the server fail while there are faults.
 pub(crate) const POISON_ERROR: &str = "poison: the server fails on this";
@@ -39,6 +42,13 @@ pub(crate) const POISON_REFUSED: &str = "poison: the operation is refused";
 struct World {
     now_ms: AtomicI64,
     dice: Mutex<Dice>,
+}
+
+impl World {
+    /// Begins something whose randomness follows from a seed of its own.
+    fn begin(&self, seed: u64) {
+        *self.dice.lock().unwrap_or_else(PoisonError::into_inner) = Dice::new(seed, 0);
+    }
 }
 
 impl Environment for World {
@@ -58,15 +68,15 @@ impl Environment for World {
 struct TokenChain {
     /// The number of the newest refresh token.
     newest: u64,
-    /// Access tokens with their ends, by the server's clock.
-    access: BTreeMap<String, i64>,
+    /// Access tokens with their ends, by the server's clock, and their accounts.
+    access: BTreeMap<String, (i64, usize)>,
 }
 
 /// The server.
 pub(crate) struct Server {
     disk: Disk,
     core: Option<Core>,
-    account: AccountId,
+    accounts: Vec<AccountId>,
     schema: Arc<Schema>,
     environment: Arc<World>,
     chains: BTreeMap<usize, TokenChain>,
@@ -76,6 +86,7 @@ pub(crate) struct Server {
     pub(crate) without_parent: Option<(EntityKey, String)>,
     /// The newest operation of each store on each entity that took effect.
     newest_of_lane: BTreeMap<(Incarnation, EntityKey), Counter>,
+    backup: Option<DiskImage>,
 }
 
 /// What became of a request at the server.
@@ -98,8 +109,8 @@ impl Server {
     pub(crate) fn template(vfs: &MemoryVfs, schema: &Arc<Schema>) -> Result<DiskImage, String> {
         let disk = Disk::new(vfs, 1);
         let environment = new_environment(0);
-        let core = open(&disk, schema, &environment)?;
-        core.ensure_account(ACCOUNT).map_err(|error| error.to_string())?;
+        let core = open(&disk, schema, &environment, false)?;
+        ensure_accounts(&core)?;
         drop(core);
         Ok(disk.clone_image())
     }
@@ -112,18 +123,19 @@ impl Server {
     ) -> Result<Self, String> {
         let disk = Disk::from_image(vfs, image, seed);
         let environment = new_environment(seed);
-        let core = open(&disk, schema, &environment)?;
-        let account = core.ensure_account(ACCOUNT).map_err(|error| error.to_string())?;
+        let core = open(&disk, schema, &environment, false)?;
+        let accounts = ensure_accounts(&core)?;
         Ok(Self {
             disk,
             core: Some(core),
-            account,
+            accounts,
             schema: Arc::clone(schema),
             environment,
             chains: BTreeMap::new(),
             applied: BTreeSet::new(),
             without_parent: None,
             newest_of_lane: BTreeMap::new(),
+            backup: None,
         })
     }
 
@@ -133,11 +145,12 @@ impl Server {
 
     /// Starts it after a crash.
     pub(crate) fn start(&mut self) -> Result<(), Violation> {
-        if self.core.is_some() {
-            return Ok(());
-        }
-        let opened = open(&self.disk, &self.schema, &self.environment);
-        self.core = Some(opened.map_err(|words| Violation { clause: "I16", words })?);
+        if self.core.is_none() { self.open(false) } else { Ok(()) }
+    }
+
+    fn open(&mut self, restored: bool) -> Result<(), Violation> {
+        let core = open(&self.disk, &self.schema, &self.environment, restored);
+        self.core = Some(core.map_err(|words| Violation { clause: "I16", words })?);
         Ok(())
     }
 
@@ -161,11 +174,13 @@ impl Server {
         call: &Call,
     ) -> Result<Served, Violation> {
         self.environment.now_ms.store(stage.now_ms, Ordering::SeqCst);
-        if !self.accepts(device, &call.token, stage.now_ms) {
+        self.environment.begin(stage.following());
+        let Some(account) = self.accepts(device, &call.token, stage.now_ms) else {
             stage.met("token_expired");
             let reply = Reply::refused(401, ProblemCode::TokenExpired, "The token has expired");
             return Ok(Served::Reply(reply, Noise::None));
-        }
+        };
+        let account = self.accounts[account];
         if let Some(reply) = refuse(stage, call) {
             return Ok(Served::Reply(reply, Noise::None));
         }
@@ -174,9 +189,9 @@ impl Server {
             self.disk.fail_at(at, Fault::Crash);
         }
         let served = match call.kind {
-            CallKind::Push => self.push(stage, device, call)?,
-            CallKind::Pull => self.pull(device, call)?,
-            CallKind::Fetch => self.fetch(call)?,
+            CallKind::Push => self.push(stage, account, device, call)?,
+            CallKind::Pull => self.pull(stage, account, device, call)?,
+            CallKind::Fetch => self.fetch(stage, account, call)?,
         };
         if !self.disk.is_running() {
             self.crash(stage);
@@ -186,51 +201,102 @@ impl Server {
         Ok(served)
     }
 
-    fn pull(&mut self, device: usize, call: &Call) -> Result<Served, Violation> {
+    fn pull(
+        &self,
+        stage: &mut Stage,
+        account: AccountId,
+        device: usize,
+        call: &Call,
+    ) -> Result<Served, Violation> {
         let Some(core) = &self.core else { return Ok(Served::Died) };
-        let request = decode(&call.bytes).map_err(unreadable)?;
-        let answer = core.pull_json(self.account, device_id(device), &request);
+        let mut request: PullRequest = decode(&call.bytes).map_err(unreadable)?;
+        let other = self.mistaken(stage, account);
+        if other != account {
+            request.cursor = None;
+        }
+        let answer = core.pull_json(other, device_id(device), &request);
         Ok(match answer {
-            Ok(json) => Served::Reply(Reply::success(json), Noise::None),
+            Ok(json) => Served::Reply(Reply::success(mischief::page(stage, json)), Noise::None),
             Err(error) => Served::Reply(Reply::problem(&error.problem()), Noise::None),
         })
     }
 
-    fn fetch(&mut self, call: &Call) -> Result<Served, Violation> {
+    fn fetch(
+        &self,
+        stage: &mut Stage,
+        account: AccountId,
+        call: &Call,
+    ) -> Result<Served, Violation> {
         let Some(core) = &self.core else { return Ok(Served::Died) };
         let request = decode(&call.bytes).map_err(unreadable)?;
-        let reply = match core.fetch_json(self.account, &request) {
+        let reply = match core.fetch_json(self.mistaken(stage, account), &request) {
             Ok(json) => Reply::success(json),
             Err(error) => Reply::problem(&error.problem()),
         };
         Ok(Served::Reply(reply, Noise::None))
     }
 
-    fn push(&mut self, stage: &mut Stage, device: usize, call: &Call) -> Result<Served, Violation> {
+    /// The account that is read: with a planted bug, now and then, another.
+    fn mistaken(&self, stage: &mut Stage, account: AccountId) -> AccountId {
+        let mistaken = stage.is_planted(Plant::RowsOfAnotherAccount) && stage.dice.chance(100);
+        let others = self.accounts.iter().filter(|one| mistaken && **one != account);
+        others.copied().next().unwrap_or(account)
+    }
+
+    fn push(
+        &mut self,
+        stage: &mut Stage,
+        account: AccountId,
+        device: usize,
+        call: &Call,
+    ) -> Result<Served, Violation> {
         let mut request: PushRequest = decode(&call.bytes).map_err(unreadable)?;
         let all: Vec<WireOperation> = request
             .operations
             .iter()
             .filter_map(|raw| serde_json::from_str(raw.get()).ok())
             .collect();
-        let forbidden = forbidden(stage, &request, &all);
+        let mut forbidden = forbidden(stage, &request, &all);
         let mut position = 0;
         request.operations.retain(|_| {
             position += 1;
             forbidden[position - 1].is_none()
         });
+        if stage.is_planted(Plant::RefusedAsApplied) {
+            mischief::refusals_as_done(&mut forbidden, &all);
+        }
+        let incarnation = request.incarnation;
+        let mut torn = Vec::new();
+        if stage.plant.is_some() {
+            torn = mischief::push(stage, &mut request, &self.entities_of(account)?);
+        }
+        let undone = (stage.is_planted(Plant::AnswerBeforeCommit) && stage.dice.chance(100))
+            .then(|| self.disk.clone_image());
         let Some(core) = &self.core else { return Ok(Served::Died) };
-        let pushed = match core.push_noting(self.account, device_id(device), &request) {
+        let pushed = match core.push_noting(account, device_id(device), &request) {
             Ok(pushed) => pushed,
             Err(error) => {
                 return Ok(Served::Reply(Reply::problem(&error.problem()), Noise::None));
             }
         };
+        if stage.is_planted(Plant::AppliedTwice) && stage.dice.chance(200) {
+            request.incarnation = Incarnation(7);
+            let _ = core.push_noting(account, device_id(device), &request);
+        }
         if stage.is_planted(Plant::DropReceipt) && stage.dice.chance(300) {
             self.drop_receipts()?;
         }
+        if let Some(image) = undone {
+            self.core = None;
+            self.disk = Disk::from_image(self.disk.vfs(), &image, stage.following());
+            self.start()?;
+        }
         let mut response = pushed.response;
-        self.record(&request, &all, &response.answers)?;
+        response.answers.extend(torn);
+        for answer in &response.answers {
+            stage.faults.met(branches::outcome(answer.outcome));
+        }
+        self.record(account, incarnation, &all, &response.answers)?;
         response.answers = weave(forbidden, response.answers);
         let changed = if pushed.changed.is_empty() { Noise::None } else { Noise::Changed };
         let body = serde_json::to_vec(&response).unwrap_or_default();
@@ -240,17 +306,18 @@ impl Server {
     /// Promise I5: in each lane operations take effect in the order in which they were made.
     fn record(
         &mut self,
-        request: &PushRequest,
+        account: AccountId,
+        incarnation: Incarnation,
         all: &[WireOperation],
         answers: &[OperationAnswer],
     ) -> Result<(), Violation> {
         for answer in answers.iter().filter(|answer| answer.outcome.is_settled()) {
-            if !self.applied.insert((request.incarnation, answer.id)) {
+            if !self.applied.insert((incarnation, answer.id)) {
                 continue;
             }
             let Some(operation) = all.iter().find(|one| one.id == answer.id) else { continue };
-            self.check_parent(operation)?;
-            let lane = (request.incarnation, operation.key.clone());
+            self.check_parent(account, operation)?;
+            let lane = (incarnation, operation.key.clone());
             let before = self.newest_of_lane.insert(lane, answer.id).unwrap_or_default();
             ensure(before < answer.id, "I5", || {
                 format!("operation {} took effect after {before} on one entity", answer.id)
@@ -260,10 +327,14 @@ impl Server {
     }
 
     /// Promise I5: what depends on an entity never takes effect before it.
-    fn check_parent(&mut self, operation: &WireOperation) -> Result<(), Violation> {
+    fn check_parent(
+        &mut self,
+        account: AccountId,
+        operation: &WireOperation,
+    ) -> Result<(), Violation> {
         let named = operation.fields.as_ref().and_then(|fields| fields.get(PARENT));
         let Some(parent) = named.and_then(|named| named.as_str()) else { return Ok(()) };
-        let there = self.entities()?.keys().any(|key| key.to_string() == parent);
+        let there = self.entities_of(account)?.keys().any(|key| key.to_string() == parent);
         if !there {
             self.without_parent = Some((operation.key.clone(), parent.to_owned()));
         }
@@ -282,11 +353,21 @@ impl Server {
         self.start()
     }
 
-    /// The entities as they stand.
-    pub(crate) fn entities(&self) -> Result<BTreeMap<EntityKey, DumpedEntity>, Violation> {
+    /// The entities of an account as they stand.
+    pub(crate) fn entities(
+        &self,
+        account: usize,
+    ) -> Result<BTreeMap<EntityKey, DumpedEntity>, Violation> {
+        self.entities_of(self.accounts[account])
+    }
+
+    fn entities_of(
+        &self,
+        account: AccountId,
+    ) -> Result<BTreeMap<EntityKey, DumpedEntity>, Violation> {
         let mut entities = BTreeMap::new();
         let Some(core) = &self.core else { return Ok(entities) };
-        core.dump_entities(self.account, |entity| {
+        core.dump_entities(account, |entity| {
             entities.insert(entity.key.clone(), entity);
             ControlFlow::Continue(())
         })
@@ -295,10 +376,10 @@ impl Server {
     }
 
     /// Gives a device its first tokens, as after signing in.
-    pub(crate) fn sign_in(&mut self, stage: &Stage, device: usize) -> Tokens {
+    pub(crate) fn sign_in(&mut self, stage: &Stage, device: usize, account: usize) -> Tokens {
         let chain = self.chains.entry(device).or_default();
         chain.newest += 1;
-        self.issue(stage, device)
+        self.issue(stage, device, account)
     }
 
     /// The successor of a refresh token; the same for a repeat. None when it is not accepted.
@@ -306,6 +387,7 @@ impl Server {
         &mut self,
         stage: &Stage,
         device: usize,
+        account: usize,
         refresh_token: &str,
     ) -> Option<Tokens> {
         let chain = self.chains.entry(device).or_default();
@@ -315,15 +397,16 @@ impl Server {
         } else if number + 1 != chain.newest {
             return None;
         }
-        Some(self.issue(stage, device))
+        Some(self.issue(stage, device, account))
     }
 
-    fn issue(&mut self, stage: &Stage, device: usize) -> Tokens {
+    fn issue(&mut self, stage: &Stage, device: usize, account: usize) -> Tokens {
         let chain = self.chains.entry(device).or_default();
         let access_token = format!("access-{device}-{}", chain.access.len());
-        chain.access.insert(access_token.clone(), stage.now_ms + stage.rates.token_ms);
+        let end_ms = stage.now_ms + stage.rates.token_ms;
+        chain.access.insert(access_token.clone(), (end_ms, account));
         Tokens {
-            account_id: "account".to_owned(),
+            account_id: format!("account-{account}"),
             device_id: format!("device-{device}"),
             access_token,
             access_expires_in_ms: stage.rates.token_ms.unsigned_abs(),
@@ -331,10 +414,43 @@ impl Server {
         }
     }
 
-    fn accepts(&self, device: usize, token: &str, now_ms: i64) -> bool {
-        let end = self.chains.get(&device).and_then(|chain| chain.access.get(token));
-        end.is_some_and(|end| now_ms < *end)
+    /// Tokens of another account, as a person gets who signs in with the wrong one.
+    pub(crate) fn foreign_tokens(&mut self, stage: &Stage, device: usize, other: usize) -> Tokens {
+        self.issue(stage, device, other)
     }
+
+    /// The account that a token is for, while it is good.
+    fn accepts(&self, device: usize, token: &str, now_ms: i64) -> Option<usize> {
+        let known = self.chains.get(&device).and_then(|chain| chain.access.get(token));
+        known.filter(|(end_ms, _)| now_ms < *end_ms).map(|(_, account)| *account)
+    }
+
+    /// Makes a backup, if it is running.
+    pub(crate) fn back_up(&mut self) {
+        if self.is_running() {
+            self.backup = Some(self.disk.clone_image());
+        }
+    }
+
+    /// Is set back to the backup, by somebody who says so when it starts or does not. False without
+    /// a backup.
+    pub(crate) fn set_back(&mut self, stage: &mut Stage, says_so: bool) -> Result<bool, Violation> {
+        let Some(image) = &self.backup else { return Ok(false) };
+        self.core = None;
+        self.disk = Disk::from_image(self.disk.vfs(), image, stage.following());
+        self.environment.begin(stage.following());
+        self.open(says_so)?;
+        // What it has lost may take effect once more.
+        self.applied.clear();
+        self.newest_of_lane.clear();
+        Ok(true)
+    }
+}
+
+fn ensure_accounts(core: &Core) -> Result<Vec<AccountId>, String> {
+    let names = (0..ACCOUNTS_MAX).map(|number| format!("person {number}"));
+    let accounts = names.map(|name| core.ensure_account(&name));
+    accounts.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 fn new_environment(seed: u64) -> Arc<World> {
@@ -342,11 +458,17 @@ fn new_environment(seed: u64) -> Arc<World> {
     Arc::new(World { now_ms: AtomicI64::new(0), dice })
 }
 
-fn open(disk: &Disk, schema: &Arc<Schema>, environment: &Arc<World>) -> Result<Core, String> {
+fn open(
+    disk: &Disk,
+    schema: &Arc<Schema>,
+    environment: &Arc<World>,
+    restored: bool,
+) -> Result<Core, String> {
     let options = SqliteOptions {
         vfs: Some(disk.vfs().name().to_owned()),
         exclusive: true,
         busy_timeout_ms: 0,
+        restored,
         ..SqliteOptions::new(disk.path(FILE))
     };
     let environment: Arc<dyn Environment> = Arc::clone(environment) as _;

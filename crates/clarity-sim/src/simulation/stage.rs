@@ -7,11 +7,13 @@ use std::sync::Arc;
 use clarity_engine::protocol::Failure;
 use clarity_store::RequestId;
 
-use super::dice::Dice;
+use super::dice::{Dice, mix};
 use super::faults::FaultCounts;
 use super::network::{Call, Reply};
 use super::plant::Plant;
 use super::rates::Rates;
+use super::scenario::Scenario;
+use super::world::START_MS;
 
 /// A promise that did not hold, with what was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub(crate) enum Delivery {
 /// Something that will happen.
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
-    /// A person or the platform does something with a device.
-    Act { device: usize },
+    /// Something from outside, by its number in the scenario.
+    Act { number: usize },
     /// The newest timer that a device asked for.
     Wake { device: usize, round: u64 },
     /// A device goes on making room.
@@ -63,6 +65,12 @@ pub(crate) enum Happening {
     TokenAnswered { device: usize, life: u64, renewed: Option<clarity_engine::protocol::Tokens> },
     /// A hint reaches a device.
     Hint { device: usize },
+    /// The platform says whether there is a network.
+    NetworkHint { device: usize, online: bool },
+    /// A background window of a device is over.
+    BudgetEnds { device: usize, life: u64 },
+    /// The person of a device's account signs in.
+    SignsIn { device: usize },
     /// A device is switched on again.
     DeviceStarts { device: usize },
     /// The server is started again.
@@ -72,46 +80,58 @@ pub(crate) enum Happening {
 /// What happens when: by time, and within one millisecond in the order of planning.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
-    planned: BTreeMap<(i64, u64), Happening>,
+    planned: BTreeMap<(i64, u64), Planned>,
     last: u64,
 }
 
+/// Something that is planned, with the seed of what will follow from it.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) happening: Happening,
+    pub(crate) dice: u64,
+}
+
 impl Agenda {
-    pub(crate) fn plan(&mut self, at_ms: i64, happening: Happening) {
+    pub(crate) fn plan(&mut self, at_ms: i64, planned: Planned) {
         self.last += 1;
-        self.planned.insert((at_ms, self.last), happening);
+        self.planned.insert((at_ms, self.last), planned);
     }
 
     /// The next thing to happen up to a time.
-    pub(crate) fn next(&mut self, until_ms: i64) -> Option<(i64, Happening)> {
+    pub(crate) fn next(&mut self, until_ms: i64) -> Option<(i64, Planned)> {
         let entry = self.planned.first_entry()?;
         if entry.key().0 > until_ms {
             return None;
         }
-        let ((at_ms, _), happening) = entry.remove_entry();
-        Some((at_ms, happening))
+        let ((at_ms, _), planned) = entry.remove_entry();
+        Some((at_ms, planned))
     }
 
     /// Lets all that is still on its way to the server arrive now.
     pub(crate) fn hasten_requests(&mut self, now_ms: i64) -> usize {
-        let is_request = |happening: &Happening| matches!(happening, Happening::Arrives { .. });
+        let is_request = |one: &Planned| matches!(one.happening, Happening::Arrives { .. });
         let late: Vec<_> = self
             .planned
             .iter()
-            .filter(|((at_ms, _), happening)| *at_ms > now_ms && is_request(happening))
+            .filter(|((at_ms, _), planned)| *at_ms > now_ms && is_request(planned))
             .map(|(key, _)| *key)
             .collect();
         for key in &late {
-            if let Some(happening) = self.planned.remove(key) {
-                self.plan(now_ms, happening);
+            if let Some(planned) = self.planned.remove(key) {
+                self.plan(now_ms, planned);
             }
         }
         late.len()
     }
 
+    /// Whether something from outside is still to come.
+    pub(crate) fn has_acts(&self) -> bool {
+        self.planned.values().rev().any(|one| matches!(one.happening, Happening::Act { .. }))
+    }
+
     /// Forgets what people would have done.
     pub(crate) fn forget_acts(&mut self) {
-        self.planned.retain(|_, happening| !matches!(happening, Happening::Act { .. }));
+        self.planned.retain(|_, planned| !matches!(planned.happening, Happening::Act { .. }));
     }
 }
 
@@ -157,7 +177,10 @@ impl Trace {
 pub(crate) struct Stage {
     pub(crate) now_ms: i64,
     pub(crate) agenda: Agenda,
+    /// Decides what happens now.
     pub(crate) dice: Dice,
+    /// The seed of what happens now, and how much has followed from it.
+    follows: (u64, u64),
     pub(crate) rates: Rates,
     pub(crate) faults: FaultCounts,
     pub(crate) trace: Trace,
@@ -171,6 +194,34 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    pub(crate) fn new(scenario: &Scenario, plant: Option<Plant>, shown: bool) -> Self {
+        Self {
+            now_ms: START_MS,
+            agenda: Agenda::default(),
+            dice: Dice::new(scenario.seed, 0),
+            follows: (scenario.seed, 0),
+            rates: scenario.rates.clone(),
+            faults: FaultCounts::default(),
+            trace: Trace::new(shown),
+            plant,
+            healed: false,
+            asked_to_wait_until_ms: 0,
+            longest_wait_ms: 0,
+        }
+    }
+
+    /// Begins something whose choices, and whose consequences, follow from a seed of its own.
+    pub(crate) fn begin(&mut self, seed: u64) {
+        self.dice = Dice::new(seed, 0);
+        self.follows = (seed, 0);
+    }
+
+    /// The seed of something that follows from what happens now.
+    pub(crate) fn following(&mut self) -> u64 {
+        self.follows.1 += 1;
+        mix(self.follows.0, self.follows.1)
+    }
+
     pub(crate) fn note(&mut self, words: fmt::Arguments<'_>) {
         self.trace.note(self.now_ms, words);
     }
@@ -196,6 +247,8 @@ impl Stage {
 
     /// Plans something so many milliseconds from now.
     pub(crate) fn after(&mut self, delay_ms: i64, happening: Happening) {
-        self.agenda.plan(self.now_ms.saturating_add(delay_ms.max(0)), happening);
+        let dice = self.following();
+        let at_ms = self.now_ms.saturating_add(delay_ms.max(0));
+        self.agenda.plan(at_ms, Planned { happening, dice });
     }
 }

@@ -7,10 +7,12 @@ use clarity_engine::protocol::{Failure, FailureClass};
 use clarity_engine::{Event, Request, TokenResult};
 use clarity_store::RequestId;
 
+use super::branches;
 use super::network::{Call, CallKind, Reply, believe_anything};
 use super::plant::Plant;
-use super::server::{Noise, Served};
+use super::server::{ACCOUNTS_MAX, Noise, Served};
 use super::stage::{Delivery, Happening, Violation, ensure};
+use super::workload::canary;
 use super::world::{HOUR_MS, REQUEST_TIMEOUT_MS, World};
 
 /// Most attempts in an hour without success (promise L2).
@@ -134,7 +136,8 @@ impl World {
         let served = self.server.serve(&mut self.stage, device, call)?;
         if let Some((key, parent)) = self.server.without_parent.take() {
             // A person may have settled that the parent shall not be.
-            ensure(self.ledger.is_disturbed(&parent), "I5", || {
+            let ledger = &self.ledgers[self.devices[device].account];
+            ensure(ledger.is_set_back || ledger.is_disturbed(&parent), "I5", || {
                 format!("{key} took effect before its parent {parent}")
             })?;
         }
@@ -155,6 +158,7 @@ impl World {
             if reply.body.len() < 2_000 { String::from_utf8_lossy(&reply.body) } else { "".into() }
         ));
         if noise == Noise::Changed {
+            self.changed_at_ms = self.stage.now_ms;
             self.hint_others(device);
         }
         self.send_back(device, life, request, reply);
@@ -165,7 +169,11 @@ impl World {
         if !self.stage.rates.has_event_stream {
             return;
         }
-        for other in (0..self.devices.len()).filter(|other| *other != device) {
+        let account = self.devices[device].account;
+        for other in 0..self.devices.len() {
+            if other == device || self.devices[other].account != account {
+                continue;
+            }
             if !self.stage.fault(self.stage.rates.lose_hint, "hint_lost") {
                 let delay_ms = self.stage.dice.between(5, 500);
                 self.stage.after(delay_ms, Happening::Hint { device: other });
@@ -180,7 +188,8 @@ impl World {
             self.server_dies();
             return;
         }
-        if stage.fault(stage.rates.drop_answer, "answer_lost") {
+        let is_deaf = stage.now_ms < self.devices[device].deaf_until_ms;
+        if is_deaf || stage.fault(stage.rates.drop_answer, "answer_lost") {
             return;
         }
         let mut reply = reply;
@@ -215,11 +224,16 @@ impl World {
         if there.life != life || !there.is_running() {
             return Ok(());
         }
+        let is_deaf = self.stage.now_ms < there.deaf_until_ms;
+        if is_deaf && matches!(delivery, Delivery::Reply(_)) {
+            return Ok(());
+        }
         let is_first = there.in_flight.remove(&request);
         let result = match delivery {
             Delivery::Failed(_) if !is_first => return Ok(()),
             Delivery::Failed(failure) => Err(failure),
             Delivery::Reply(reply) => {
+                self.is_of_its_account(device, &reply)?;
                 // An answer that came too late or twice still reaches the engine.
                 let mut read = reply.read(CallKind::Push);
                 for kind in [CallKind::Pull, CallKind::Fetch] {
@@ -235,6 +249,9 @@ impl World {
             let until_ms = stage.now_ms + wait_ms;
             stage.asked_to_wait_until_ms = stage.asked_to_wait_until_ms.max(until_ms);
         }
+        if let Err(failure) = &result {
+            self.stage.faults.met(branches::failure(failure.class));
+        }
         let words = result.as_ref().err().map(|failure| failure.message.clone());
         self.stage.note(format_args!(
             "device {device} hears of {}: {}",
@@ -242,9 +259,28 @@ impl World {
             words.as_deref().unwrap_or("success")
         ));
         let lost = result.is_err();
+        if self.stage.is_planted(Plant::LostAnswer) && !lost && self.stage.dice.chance(50) {
+            return Ok(());
+        }
+        if lost && self.stage.is_planted(Plant::GivenUp) && self.stage.dice.chance(100) {
+            self.devices[device].give_up_unheard()?;
+        }
         self.step(device, vec![Event::RequestFinished { request, result }])?;
         if lost && self.stage.is_planted(Plant::ResendUnderNewId) && self.stage.dice.chance(300) {
             self.devices[device].renumber_unheard()?;
+        }
+        Ok(())
+    }
+
+    /// Promise I11: no answer shows anything of another account.
+    fn is_of_its_account(&self, device: usize, reply: &Reply) -> Result<(), Violation> {
+        let account = self.devices[device].account;
+        for other in (0..ACCOUNTS_MAX).filter(|other| *other != account) {
+            let canary = canary(other);
+            let mut parts = reply.body.windows(canary.len());
+            ensure(!parts.any(|part| part == canary.as_bytes()), "I11", || {
+                format!("device {device} of account {account} was sent something of {other}")
+            })?;
         }
         Ok(())
     }
@@ -255,18 +291,26 @@ impl World {
         life: u64,
         token: &str,
     ) -> Result<(), Violation> {
-        let cut_off = self.stage.now_ms < self.devices[device].cut_off_until_ms;
+        let there = &self.devices[device];
+        let cut_off = self.stage.now_ms < there.cut_off_until_ms.max(there.deaf_until_ms);
         if cut_off || !self.server.is_running() {
             let answered = Happening::TokenAnswered { device, life, renewed: None };
             self.stage.after(50, answered);
             return Ok(());
         }
-        let renewed = self.server.renew(&self.stage, device, token);
-        ensure(renewed.is_some(), "sim", || {
-            format!("device {device}: the refresh token is older than the newest but one")
-        })?;
+        let renewed = self.server.renew(&self.stage, device, self.devices[device].account, token);
+        let Some(renewed) = renewed else {
+            // Of a copy: the other one has gone on with it.
+            ensure(self.devices[device].model.may_have_arrived, "sim", || {
+                format!("device {device}: the refresh token is older than the newest but one")
+            })?;
+            self.devices[device].refreshing = false;
+            self.devices[device].signed_in = false;
+            self.stage.after(1_000, Happening::SignsIn { device });
+            return self.step(device, vec![Event::TokenResult(TokenResult::Refused)]).map(drop);
+        };
         let lost = self.stage.fault(self.stage.rates.lose_token_answer, "token_answer_lost");
-        let renewed = if lost { None } else { renewed };
+        let renewed = if lost { None } else { Some(renewed) };
         self.stage.after(60, Happening::TokenAnswered { device, life, renewed });
         Ok(())
     }

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clarity_engine::protocol::model::{Counter, EntityKey, Fields, Kind, ReadVersion};
 use clarity_engine::protocol::{Hint, HintKind};
-use clarity_engine::{Event, HistoryId, Import, ImportSample, Wanted, Write, new_entity_id};
+use clarity_engine::{
+    Event, ExternalName, FeedCursor, FeedStep, HistoryId, Import, ImportDeletion, ImportSample,
+    Wanted, Write, new_entity_id,
+};
 use clarity_store::RowState;
 use serde_json::{Value, json};
 
 use super::device::Device;
 use super::model::COUNTER_PREFIX;
+use super::scenario::ActKind;
 use super::server::{POISON_ERROR, POISON_LARGE, POISON_REFUSED, POISON_UNREADABLE};
 use super::stage::Stage;
 
@@ -19,6 +23,14 @@ pub(crate) const ORIGIN: &str = "x_origin";
 pub(crate) const PARENT: &str = "x_parent";
 /// How many different samples there are to import.
 const SAMPLES: usize = 12;
+/// How many other samples a person has from the beginning.
+const FIRST_SAMPLES: usize = 24;
+/// The samples of a source that gives them names of its own.
+const NAMED_SAMPLES: std::ops::Range<usize> = 60..72;
+/// How much is written at once when it is very much.
+const MANY: usize = 40;
+/// How much else a person has from the beginning.
+const FIRST_THINGS: usize = 14;
 
 /// What people have done so far, in all of a world.
 #[derive(Debug, Default)]
@@ -30,6 +42,8 @@ pub(crate) struct Ledger {
     /// What was shown in a form that is still open.
     forms: Vec<(usize, EntityKey, Fields)>,
     serial: u64,
+    /// Whether a device or the server was set back: what was accepted may be gone.
+    pub(crate) is_set_back: bool,
 }
 
 impl Ledger {
@@ -65,57 +79,87 @@ pub(crate) enum Intent {
     Changed { key: EntityKey, fields: BTreeMap<String, Option<Value>> },
 }
 
-/// Chooses what happens next on a device.
-pub(crate) fn act(stage: &mut Stage, device: &Device, ledger: &mut Ledger) -> (Event, Intent) {
-    match stage.dice.index(100) {
-        0..3 => (Event::Foreground, Intent::None),
-        3..6 => (Event::SyncNow, Intent::None),
-        6..8 => {
-            let online = stage.dice.chance(700);
-            (Event::NetworkChanged { online }, Intent::None)
-        }
-        8..10 => {
-            let hint = Hint { kind: HintKind::Urgent, ..Hint::full() };
-            (Event::PushReceived(hint), Intent::None)
-        }
-        10 => {
+/// Chooses how something happens on a device.
+pub(crate) fn act(
+    stage: &mut Stage,
+    device: &Device,
+    ledger: &mut Ledger,
+    kind: ActKind,
+) -> (Event, Intent) {
+    let event = match kind {
+        ActKind::Foreground => Event::Foreground,
+        ActKind::SyncNow => Event::SyncNow,
+        ActKind::Network => Event::NetworkChanged { online: stage.dice.chance(700) },
+        ActKind::Push => Event::PushReceived(Hint { kind: HintKind::Urgent, ..Hint::full() }),
+        ActKind::Pause => {
             let until = device.local_time(stage).plus_ms(stage.dice.any_scale(1_000, 3_600_000));
-            (Event::Pause { until: stage.dice.chance(800).then_some(until) }, Intent::None)
+            Event::Pause { until: stage.dice.chance(800).then_some(until) }
         }
-        11..14 => (Event::Resume, Intent::None),
-        14 => (Event::StoreChanged, Intent::None),
-        15 => {
+        ActKind::Resume => Event::Resume,
+        ActKind::OtherProcess => Event::StoreChanged,
+        ActKind::DiskSpace => {
             // Nearly full for a while, mostly not.
             let free_bytes = if stage.dice.chance(300) { 1_000 } else { 1 << 40 };
-            (Event::DiskSpace { free_bytes: Some(free_bytes) }, Intent::None)
+            Event::DiskSpace { free_bytes: Some(free_bytes) }
         }
-        16..20 => (look(stage, device, ledger), Intent::None),
-        choice => {
-            let (write, intent) = write(stage, device, ledger, choice);
-            (write.map_or(Event::Timer, Event::Write), intent)
+        ActKind::Look => look(stage, device, ledger),
+        kind => {
+            let (write, intent) = write(stage, device, ledger, kind);
+            return (write.map_or(Event::Timer, Event::Write), intent);
         }
-    }
+    };
+    (event, Intent::None)
 }
 
 fn write(
     stage: &mut Stage,
     device: &Device,
     ledger: &mut Ledger,
-    choice: usize,
+    kind: ActKind,
 ) -> (Option<Write>, Intent) {
-    match choice {
-        ..34 => create(stage, device, ledger),
-        34..68 => update(stage, device, ledger),
-        68..74 => delete(stage, device, ledger),
-        74..77 => undelete(stage, device, ledger),
-        77..84 => batch(stage, device, ledger),
-        84..90 => (Some(import(stage, device)), Intent::None),
-        90..93 => rollback(stage, device),
-        93 | 94 => rollback_entity(stage, device),
-        95 | 96 => (Some(undo(stage)), Intent::None),
-        _ => super::person::settle_something(stage, device)
-            .map_or((None, Intent::None), |write| (Some(write), Intent::None)),
+    match kind {
+        ActKind::Create => create(stage, device, ledger),
+        ActKind::Delete => delete(stage, device, ledger),
+        ActKind::Undelete => undelete(stage, device, ledger),
+        ActKind::Batch => batch(stage, device, ledger),
+        ActKind::Import => (Some(import(stage, device)), Intent::None),
+        ActKind::SourceChanges => (Some(source_changes(stage, device)), Intent::None),
+        ActKind::ManyWrites => many(stage, device, ledger),
+        ActKind::Rollback => rollback(stage, device),
+        ActKind::RollbackEntity => rollback_entity(stage, device),
+        ActKind::Undo => (Some(undo(stage)), Intent::None),
+        ActKind::Settle => (super::person::settle_something(stage, device), Intent::None),
+        _ => update(stage, device, ledger),
     }
+}
+
+/// What a person has from the beginning, in one batch and one import.
+pub(crate) fn first_things(
+    stage: &mut Stage,
+    device: &Device,
+    ledger: &mut Ledger,
+) -> Vec<(Event, Intent)> {
+    let mut writes = Vec::new();
+    let mut made = Vec::new();
+    while writes.len() < FIRST_THINGS {
+        let (write, intent) = create(stage, device, ledger);
+        let Intent::Made { made: more } = intent else { continue };
+        let is_new = |key: &EntityKey| made.iter().all(|(known, _)| known != key);
+        if let Some(write) = write.filter(|_| more.iter().all(|(key, _)| is_new(key))) {
+            writes.push(write);
+            made.extend(more);
+        }
+    }
+    let batch = Write::Batch { atomic: false, writes };
+    let samples = Import {
+        import_id: 9,
+        samples: samples(device, SAMPLES..SAMPLES + FIRST_SAMPLES),
+        ..Import::default()
+    };
+    vec![
+        (Event::Write(batch), Intent::Made { made }),
+        (Event::Write(Write::Import(samples)), Intent::None),
+    ]
 }
 
 /// Somebody looks at something: what was given up for space is wanted again.
@@ -154,7 +198,8 @@ fn create(stage: &mut Stage, device: &Device, ledger: &mut Ledger) -> (Option<Wr
 fn new_entity(stage: &mut Stage, device: &Device, ledger: &mut Ledger) -> (EntityKey, Fields) {
     ledger.serial += 1;
     let serial = ledger.serial;
-    let origin = json!({ "device": device.index, "serial": serial, "odd": [null, 1.5, "ü\n"] });
+    let of = canary(device.account);
+    let origin = json!({ "of": of, "serial": serial, "odd": [null, 1.5, "ü\n", device.index] });
     let mut fields = Fields::from([(ORIGIN, origin)]);
     let id = new_entity_id(device.local_time(stage), &mut stage.dice);
     let mut put = |name: &str, value: Value| fields.put(name, Some(value));
@@ -182,7 +227,10 @@ fn new_entity(stage: &mut Stage, device: &Device, ledger: &mut Ledger) -> (Entit
             "Goal"
         }
         7 => {
-            fields.insert("theme".to_owned(), json!(format!("theme {serial}")));
+            fields.insert(
+                "theme".to_owned(),
+                json!(format!("theme {serial} {}", canary(device.account))),
+            );
             fields.remove(ORIGIN);
             return (key("UserPreference", "preferences"), fields);
         }
@@ -199,6 +247,11 @@ fn poison(stage: &mut Stage) -> Option<&'static str> {
     let poisons = [POISON_ERROR, POISON_UNREADABLE, POISON_LARGE, POISON_REFUSED];
     let rate = stage.rates.poison;
     if stage.fault(rate, "poisoned_write") { stage.dice.pick(&poisons).copied() } else { None }
+}
+
+/// Words that are in what the people of an account write, and nowhere else (promise I11).
+pub(crate) fn canary(account: usize) -> String {
+    format!("canary-of-account-{account}")
 }
 
 /// A key whose parts are known to be valid.
@@ -348,12 +401,61 @@ fn key_of(intent: &Intent) -> Option<EntityKey> {
     }
 }
 
+/// Very many things at once, as after a long time offline.
+fn many(stage: &mut Stage, device: &Device, ledger: &mut Ledger) -> (Option<Write>, Intent) {
+    stage.met("many_writes");
+    let mut writes = Vec::new();
+    let mut made = Vec::new();
+    for _ in 0..MANY {
+        let (Some(write), Intent::Made { made: more }) = create(stage, device, ledger) else {
+            continue;
+        };
+        if more.iter().all(|(key, _)| made.iter().all(|(known, _)| known != key)) {
+            writes.push(write);
+            made.extend(more);
+        }
+    }
+    (Some(Write::Batch { atomic: false, writes }), Intent::Made { made })
+}
+
+/// A page of a source that names its things: some new, some changed, some gone.
+fn source_changes(stage: &mut Stage, device: &Device) -> Write {
+    stage.met("source_page");
+    let mut numbers = BTreeSet::new();
+    for _ in 0..2 + stage.dice.index(4) {
+        numbers.insert(NAMED_SAMPLES.start + stage.dice.index(NAMED_SAMPLES.len()));
+    }
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let is_gone = stage.dice.chance(350);
+        if is_gone { gone.push(number) } else { kept.push(number) }
+    }
+    let mut samples = samples(device, kept.iter().copied());
+    for (sample, number) in samples.iter_mut().zip(kept) {
+        let version = stage.dice.between(1, 4);
+        sample.external =
+            Some(ExternalName { id: format!("scale-{number}"), version: Some(version) });
+        sample.fields.put("value", Some(json!(60 + number as i64 + version)));
+    }
+    let deletions = gone.into_iter();
+    let deletions =
+        deletions.map(|number| ImportDeletion::External(format!("scale-{number}"))).collect();
+    let cursor = FeedCursor { bytes: vec![stage.dice.index(200) as u8], schema: 1, scope: 0 };
+    let step = Some(FeedStep::Page { next: Some(cursor), compare: false });
+    let source = Some("scale".to_owned());
+    Write::Import(Import { import_id: 7, samples, source, deletions, step })
+}
+
 /// Some of the samples that every device can find in its health store.
-fn import(stage: &mut Stage, _device: &Device) -> Write {
-    let mut samples = Vec::new();
+fn import(stage: &mut Stage, device: &Device) -> Write {
     let import_id = stage.dice.between(1, 3);
-    for _ in 0..1 + stage.dice.index(4) {
-        let number = stage.dice.index(SAMPLES);
+    let numbers: Vec<_> = (0..1 + stage.dice.index(4)).map(|_| stage.dice.index(SAMPLES)).collect();
+    let samples = samples(device, numbers);
+    Write::Import(Import { import_id, samples, ..Import::default() })
+}
+
+fn samples(device: &Device, numbers: impl IntoIterator<Item = usize>) -> Vec<ImportSample> {
+    let samples = numbers.into_iter().map(|number| {
         let id = format!("00000000-0000-8000-8000-{number:012}");
         let sibling = format!("00000000-0000-8000-9000-{number:012}");
         let fields = Fields::from([
@@ -361,15 +463,16 @@ fn import(stage: &mut Stage, _device: &Device) -> Write {
             ("start_ms", json!(1_700_000_000_000_i64 + number as i64 * 60_000)),
             ("value", json!(60 + number)),
             ("source", json!("watch")),
+            ("x_of", json!(canary(device.account))),
         ]);
-        samples.push(ImportSample {
+        ImportSample {
             key: key("HealthMetric", &id),
             sibling: key("HealthMetric", &sibling),
             fields,
             external: None,
-        });
-    }
-    Write::Import(Import { import_id, samples, ..Import::default() })
+        }
+    });
+    samples.collect()
 }
 
 fn rollback(stage: &mut Stage, device: &Device) -> (Option<Write>, Intent) {

@@ -1,22 +1,21 @@
-//! One world: some devices, a server, the network between them, and what happens to them.
+//! One world: some devices of some accounts, a server, the network between them, and what happens
+//! to them.
 
 use std::sync::Arc;
 
 use clarity_engine::protocol::Hint;
 use clarity_engine::protocol::model::{Fields, Schema};
-use clarity_engine::{Effect, Event, Pause, TokenResult, Write, WriteError, Written};
+use clarity_engine::{Effect, Event, TokenResult, Write, WriteError, Written};
 use serde_json::json;
 
 use super::checks;
 use super::device::{Device, Stepped};
-use super::dice::Dice;
-use super::faults::FaultCounts;
 use super::final_checks;
 use super::model::COUNTER_PREFIX;
 use super::plant::Plant;
-use super::rates::Rates;
-use super::server::Server;
-use super::stage::{Agenda, Happening, Stage, Trace, Violation, ensure};
+use super::scenario::Scenario;
+use super::server::{ACCOUNTS_MAX, Server};
+use super::stage::{Happening, Planned, Stage, Violation, ensure};
 use super::workload::{self, Intent, Ledger, Made};
 use super::{L1_MS, Templates};
 
@@ -25,99 +24,110 @@ pub(super) const REQUEST_TIMEOUT_MS: i64 = 60_000;
 pub(super) const HOUR_MS: i64 = 3_600_000;
 /// Without an event stream a device learns of changes by its timer.
 const PULL_MS: i64 = clarity_engine::PULL_INTERVAL_MS as i64;
-/// Most steps of one world before its faults are healed.
-const STEPS_MAX: u64 = 1_200;
 /// Most steps within one millisecond; more is a loop.
 const STEPS_AT_ONCE_MAX: u64 = 500;
+/// Most steps of a world until its end; more is a loop as well.
+const STEPS_UNTIL_END_MAX: u64 = 30_000;
+/// In this time a device has read what it was told of, when nothing fails, in milliseconds.
+const NEWS_MS: i64 = 10_000;
 /// When worlds begin: at the end of 2023.
-const START_MS: i64 = 1_700_000_000_000;
+pub(super) const START_MS: i64 = 1_700_000_000_000;
 
 /// A world.
 pub(crate) struct World {
     pub(crate) stage: Stage,
     pub(crate) devices: Vec<Device>,
     pub(crate) server: Server,
-    pub(crate) ledger: Ledger,
+    /// What the people of each account have done.
+    pub(crate) ledgers: Vec<Ledger>,
+    pub(crate) scenario: Scenario,
     pub(crate) steps: u64,
     steps_at_once: (i64, u64),
-    acts_left: usize,
+    /// When the server last took a change.
+    pub(super) changed_at_ms: i64,
 }
 
 impl World {
     pub(crate) fn new(
         templates: &Templates,
         schema: &Arc<Schema>,
-        seed: u64,
+        scenario: Scenario,
         plant: Option<Plant>,
         shown: bool,
     ) -> Result<Self, Violation> {
-        let mut dice = Dice::new(seed, 0);
-        let rates = Rates::draw(&mut dice);
-        let count = 2 + dice.index(3);
-        let acts_left = 20 + dice.index(60);
-        let stage = Stage {
-            now_ms: START_MS,
-            agenda: Agenda::default(),
-            dice,
-            rates,
-            faults: FaultCounts::default(),
-            trace: Trace::new(shown),
-            plant,
-            healed: false,
-            asked_to_wait_until_ms: 0,
-            longest_wait_ms: 0,
-        };
+        let stage = Stage::new(&scenario, plant, shown);
         let broken = |words| Violation { clause: "sim", words };
+        let seed = scenario.seed;
         let server = Server::new(&templates.vfs, &templates.server, schema, seed);
-        let mut devices = Vec::with_capacity(count);
-        for index in 0..count {
-            devices.push(Device::new(&templates.vfs, &templates.device, schema, seed, index)?);
+        let mut devices = Vec::with_capacity(scenario.devices.len());
+        for index in 0..scenario.devices.len() {
+            let (vfs, image) = (&templates.vfs, &templates.device);
+            devices.push(Device::new(vfs, image, schema, &scenario, index, plant)?);
         }
         Ok(Self {
             stage,
             devices,
             server: server.map_err(broken)?,
-            ledger: Ledger::default(),
+            ledgers: (0..ACCOUNTS_MAX).map(|_| Ledger::default()).collect(),
+            scenario,
             steps: 0,
             steps_at_once: (0, 0),
-            acts_left,
+            changed_at_ms: START_MS,
         })
     }
 
     /// Lives through all of it.
     pub(crate) fn run(&mut self) -> Result<(), Violation> {
         let rates = self.stage.rates.clone();
-        self.stage.note(format_args!("{} devices, {rates:?}", self.devices.len()));
+        let accounts = &self.scenario.devices;
+        self.stage.note(format_args!("devices of accounts {accounts:?}, {rates:?}"));
         self.stage.healed = true;
         for device in 0..self.devices.len() {
             self.step(device, vec![Event::Started])?;
-            let tokens = self.server.sign_in(&self.stage, device);
+            let tokens = self.server.sign_in(&self.stage, device, self.devices[device].account);
             self.devices[device].signed_in = true;
             self.step(device, vec![Event::TokenResult(TokenResult::Renewed(tokens))])?;
-            self.stage.after(10, Happening::Act { device });
         }
-        self.make_counters()?;
+        self.populate()?;
         self.stage.healed = false;
-        while self.acts_left > 0 && self.steps < STEPS_MAX && self.advance(i64::MAX)? {}
+        for (number, act) in self.scenario.acts.iter().enumerate() {
+            self.stage.after(10 + act.at_ms, Happening::Act { number });
+        }
+        while self.stage.agenda.has_acts()
+            && self.steps < self.scenario.steps_max
+            && self.advance(i64::MAX)?
+        {}
         final_checks::settle(self)
     }
 
-    /// Goals that everybody counts on and nobody does anything else with.
-    fn make_counters(&mut self) -> Result<(), Violation> {
-        for number in 0..2 {
-            let key = workload::key("Goal", &format!("{COUNTER_PREFIX}{number}"));
-            let fields = Fields::from([("progress", json!(0)), ("title", json!("steps"))]);
-            let write = Write::Create { key, fields, parents: Vec::new() };
-            self.step(0, vec![Event::Write(write)])?;
+    /// What everybody has to begin with: goals that are counted on and that nobody does anything
+    /// else with, and some of everything.
+    fn populate(&mut self) -> Result<(), Violation> {
+        for account in 0..ACCOUNTS_MAX {
+            let first = self.devices.iter().position(|device| device.account == account);
+            let Some(device) = first else { continue };
+            for number in 0..2 {
+                let key = workload::key("Goal", &format!("{COUNTER_PREFIX}{number}"));
+                let fields = Fields::from([("progress", json!(0)), ("title", json!("steps"))]);
+                let write = Write::Create { key, fields, parents: Vec::new() };
+                self.step(device, vec![Event::Write(write)])?;
+            }
+            let ledger = &mut self.ledgers[account];
+            for (event, intent) in
+                workload::first_things(&mut self.stage, &self.devices[device], ledger)
+            {
+                self.do_intended(device, event, intent)?;
+            }
         }
         Ok(())
     }
 
     /// Lets the next thing happen; false when nothing is left up to that time.
     pub(crate) fn advance(&mut self, until_ms: i64) -> Result<bool, Violation> {
-        let Some((at_ms, happening)) = self.stage.agenda.next(until_ms) else {
+        let Some((at_ms, Planned { happening, dice })) = self.stage.agenda.next(until_ms) else {
             return Ok(false);
         };
+        self.stage.begin(dice);
         self.stage.now_ms = self.stage.now_ms.max(at_ms);
         self.steps += 1;
         if self.steps_at_once.0 != self.stage.now_ms {
@@ -126,6 +136,9 @@ impl World {
         self.steps_at_once.1 += 1;
         ensure(self.steps_at_once.1 <= STEPS_AT_ONCE_MAX, "L2", || {
             format!("{STEPS_AT_ONCE_MAX} steps in one millisecond; the last: {happening:?}")
+        })?;
+        ensure(self.steps <= STEPS_UNTIL_END_MAX, "L2", || {
+            format!("it does not come to an end; the last: {happening:?}")
         })?;
         self.happen(happening)?;
         Ok(true)
@@ -140,7 +153,7 @@ impl World {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
         match happening {
-            Happening::Act { device } => self.act(device),
+            Happening::Act { number } => self.act(self.scenario.acts[number]),
             Happening::Wake { device, round } => {
                 let there = &mut self.devices[device];
                 if there.timer_round != round || !there.is_running() {
@@ -170,6 +183,11 @@ impl World {
             Happening::Hint { device } => {
                 self.step(device, vec![Event::PushReceived(Hint::full())]).map(drop)
             }
+            Happening::NetworkHint { device, online } => {
+                self.step(device, vec![Event::NetworkChanged { online }]).map(drop)
+            }
+            Happening::BudgetEnds { device, life } => self.budget_ends(device, life),
+            Happening::SignsIn { device } => self.signs_in(device),
             Happening::DeviceStarts { device } => {
                 if self.devices[device].is_running() {
                     return Ok(());
@@ -185,35 +203,6 @@ impl World {
         }
     }
 
-    /// A person does something, and the next act is planned.
-    fn act(&mut self, device: usize) -> Result<(), Violation> {
-        self.acts_left = self.acts_left.saturating_sub(1);
-        let pause_ms = self.stage.dice.any_scale(10, self.stage.rates.pace_ms);
-        self.stage.after(pause_ms, Happening::Act { device });
-        if self.stage.fault(self.stage.rates.server_crash, "server_crash") {
-            self.server_dies();
-        }
-        if self.stage.fault(self.stage.rates.clock_jump, "clock_jump") {
-            let scale = self.stage.dice.any_scale(1_000, 10 * 365 * 24 * HOUR_MS);
-            let jump = if self.stage.dice.chance(500) { scale } else { -scale };
-            self.devices[device].clock_offset_ms += jump;
-            self.devices[device].attempts_ms.clear();
-            let until_ms = self.stage.now_ms + self.stage.longest_wait_ms;
-            self.stage.asked_to_wait_until_ms = self.stage.asked_to_wait_until_ms.max(until_ms);
-        }
-        if self.stage.fault(self.stage.rates.partition, "partition") {
-            let length_ms = self.stage.dice.any_scale(1_000, 6 * HOUR_MS);
-            self.devices[device].cut_off_until_ms = self.stage.now_ms + length_ms;
-        }
-        if !self.devices[device].is_running() {
-            return Ok(());
-        }
-        let there = &self.devices[device];
-        let (event, intent) = workload::act(&mut self.stage, there, &mut self.ledger);
-        self.stage.note(format_args!("device {device} {event:?}"));
-        self.do_intended(device, event, intent)
-    }
-
     /// Carries out what a person does, and checks that it shows (promise I7).
     pub(crate) fn do_intended(
         &mut self,
@@ -221,12 +210,13 @@ impl World {
         event: Event,
         intent: Intent,
     ) -> Result<(), Violation> {
+        let account = self.devices[device].account;
         if let Event::Write(Write::Resolve { conflict, .. }) = &event {
             // A person may settle on anything, even that the entity shall not be.
             let conflicts = self.devices[device].conflicts.iter();
             for resolved in conflicts.filter(|one| one.id == *conflict && one.deleted_by.is_some())
             {
-                self.ledger.disturb(&resolved.key);
+                self.ledgers[account].disturb(&resolved.key);
             }
         }
         self.disturb_what_is_taken_back(device, &event)?;
@@ -252,12 +242,12 @@ impl World {
                     ensure(shown, "I7", || format!("{key} was made and does not show"))?;
                     let Some(operation) = maker.copied() else { continue };
                     let made = Made { device, operation, origin, disturbed: false };
-                    self.ledger.made.entry(key).or_insert(made);
+                    self.ledgers[account].made.entry(key).or_insert(made);
                 }
             }
             Intent::Tagged { key, tag } => {
                 for operation in written.operations {
-                    self.ledger.tags.push((key.clone(), device, operation, tag.clone()));
+                    self.ledgers[account].tags.push((key.clone(), device, operation, tag.clone()));
                 }
             }
             // There was nothing to change, and it was given up in the same step.
@@ -295,7 +285,7 @@ impl World {
             _ => {}
         }
         for key in keys {
-            self.ledger.disturb(&key);
+            self.ledgers[self.devices[device].account].disturb(&key);
         }
         Ok(())
     }
@@ -337,7 +327,13 @@ impl World {
                     there.timer_round += 1;
                     there.has_timer = true;
                     let round = there.timer_round;
-                    let delay_ms = at.since_ms(there.local_time(&self.stage)).max(1);
+                    let mut delay_ms = at.since_ms(there.local_time(&self.stage)).max(1);
+                    if self.stage.is_planted(Plant::NoBackoff) {
+                        delay_ms = 1;
+                    }
+                    if self.stage.is_planted(Plant::LostTimer) && self.stage.dice.chance(50) {
+                        continue;
+                    }
                     self.stage.after(delay_ms, Happening::Wake { device, round });
                 }
                 _ => {}
@@ -357,16 +353,15 @@ impl World {
         self.server.start()?;
         for device in 0..self.devices.len() {
             self.devices[device].cut_off_until_ms = 0;
+            self.devices[device].deaf_until_ms = 0;
             if !self.devices[device].is_running() {
                 self.devices[device].start(&mut self.stage)?;
                 self.step(device, vec![Event::Started])?;
             }
-            let status = self.devices[device].status.as_ref();
-            let stalled = status.and_then(|status| status.stalled.as_ref());
-            if stalled.is_some_and(|stalled| stalled.why == Pause::UserPaused) {
-                self.step(device, vec![Event::Resume])?;
-            }
-            self.step(device, vec![Event::DiskSpace { free_bytes: Some(u64::MAX) }])?;
+            self.signs_in(device)?;
+            let metered = Event::NetworkMetered { metered: false };
+            let space = Event::DiskSpace { free_bytes: Some(u64::MAX) };
+            self.step(device, vec![Event::Resume, metered, space])?;
             if self.stage.rates.has_event_stream {
                 // A connection that is made anew begins with a hint.
                 self.stage.after(1_000, Happening::Hint { device });
@@ -386,5 +381,19 @@ impl World {
             self.run_until(self.stage.now_ms + 2 * REQUEST_TIMEOUT_MS)?;
         }
         Ok(())
+    }
+
+    /// Waits until every device can have heard of the last change. What was set aside may get
+    /// through at the very end of the time that promise L1 allows; who has no event stream hears
+    /// of that by its timer.
+    pub(crate) fn wait_for_news(&mut self) -> Result<(), Violation> {
+        let by_timer_ms = if self.stage.rates.has_event_stream { 0 } else { PULL_MS };
+        loop {
+            let heard_ms = self.changed_at_ms + by_timer_ms + NEWS_MS;
+            if heard_ms <= self.stage.now_ms {
+                return Ok(());
+            }
+            self.run_until(heard_ms)?;
+        }
     }
 }
