@@ -180,7 +180,7 @@ fn a_garbled_operation_stops_no_other() {
         // What is inside an encrypted file cannot be garbled from outside.
         return;
     }
-    let connection = Connection::open(place.path()).unwrap();
+    let connection = raw::open(&place.options());
     let garbled = [
         "changes = replace(changes, 'field', 'fielx')",
         "kind = 7",
@@ -295,7 +295,7 @@ fn a_log_without_a_header_is_not_empty() {
     }
     let (place, log) = killed();
     let bytes = fs::read(&log).unwrap();
-    let connection = Connection::open(place.path()).unwrap();
+    let connection = raw::open(&place.options());
     connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
     fs::copy(place.path(), place.directory.path().join("copy")).unwrap();
     drop(connection);
@@ -323,7 +323,7 @@ fn markers_of_months_stand_or_fall_together() {
         }
         transaction.commit().unwrap();
         drop(store);
-        let connection = Connection::open(place.path()).unwrap();
+        let connection = raw::open(&place.options());
         let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
         let root: i64 = connection.query_row(sql, [part], |row| row.get(0)).unwrap();
         drop(connection);
