@@ -231,7 +231,6 @@ impl World {
         }
         for device in &mut self.devices {
             device.model.may_go_back = true;
-            device.model.knows_more |= !says_so;
         }
         Ok(())
     }

@@ -344,8 +344,8 @@ impl Device {
         let Some((image, model)) = &self.backup else { return false };
         self.store = None;
         self.disk = Disk::from_image(self.disk.vfs(), image, stage.following());
-        let (may_go_back, knows_more) = (self.model.may_go_back, self.model.knows_more);
-        self.model = Model { may_have_arrived: true, may_go_back, knows_more, ..model.clone() };
+        let may_go_back = self.model.may_go_back;
+        self.model = Model { may_have_arrived: true, may_go_back, ..model.clone() };
         self.doubt = None;
         self.stop(stage, 1_000);
         true
@@ -355,7 +355,7 @@ impl Device {
     pub(crate) fn copied(&mut self, stage: &mut Stage, index: usize) -> Option<Self> {
         let (image, model) = self.backup.clone()?;
         self.model.may_have_arrived = true;
-        let (may_go_back, knows_more) = (self.model.may_go_back, self.model.knows_more);
+        let may_go_back = self.model.may_go_back;
         let seed = stage.following();
         Some(Self {
             index,
@@ -375,7 +375,7 @@ impl Device {
             cut_off_until_ms: 0,
             deaf_until_ms: 0,
             backup: None,
-            model: Model { may_have_arrived: true, may_go_back, knows_more, ..model },
+            model: Model { may_have_arrived: true, may_go_back, ..model },
             doubt: None,
             status: None,
             conflicts: Vec::new(),

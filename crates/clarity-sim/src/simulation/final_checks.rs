@@ -144,10 +144,10 @@ fn replica_agrees(
         if device.model.queue.values().any(is_aside) {
             continue;
         }
-        // Of a server that was set back in silence, to where this device had read it, it does not
-        // know that what it acknowledged after that is lost.
+        // Of a server that was set back a device may know more than it: what was lost and not
+        // contributed again stays, until the server has a newer version.
         let is_newer = found.is_none_or(|found| found.version >= entity.version);
-        if device.model.knows_more && is_newer {
+        if device.model.may_go_back && is_newer {
             continue;
         }
         let is_known = found.is_none() && !entity.deleted;

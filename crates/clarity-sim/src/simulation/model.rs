@@ -100,8 +100,6 @@ pub(crate) struct Model {
     pub(crate) may_have_arrived: bool,
     /// Whether the server was set back, so that what it told may go back too.
     pub(crate) may_go_back: bool,
-    /// Whether nobody said so, so that the device may know what the server has lost.
-    pub(crate) knows_more: bool,
 }
 
 impl Model {

@@ -300,8 +300,9 @@ impl World {
         }
         let renewed = self.server.renew(&self.stage, device, self.devices[device].account, token);
         let Some(renewed) = renewed else {
-            // Of a copy: the other one has gone on with it.
-            ensure(self.devices[device].model.may_have_arrived, "sim", || {
+            // Of a copy: the other one has gone on with it. Or it died while its person signed in.
+            let there = &self.devices[device];
+            ensure(there.model.may_have_arrived || !there.signed_in, "sim", || {
                 format!("device {device}: the refresh token is older than the newest but one")
             })?;
             self.devices[device].refreshing = false;
