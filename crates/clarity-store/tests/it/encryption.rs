@@ -197,11 +197,11 @@ mod available {
 
     /// Shows that the store's own tests hold with a key: transactions, queries, the queue, changes
     /// of the schema, full disks, recovery from damage. Left out are those that are about files
-    /// without a key, and the one about damage anywhere: what is lost with a page is more here.
+    /// without a key.
     #[test]
     fn the_promises_of_the_store_hold_with_a_key() {
         let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
-        for name in ["encryption::", "files::", "golden::", "rekey::", "every_readable_operation"] {
+        for name in ["encryption::", "files::", "golden::", "rekey::"] {
             tests.args(["--skip", name]);
         }
         let ran = tests.env("CLARITY_TEST_ENCRYPTED", "1").output().unwrap();

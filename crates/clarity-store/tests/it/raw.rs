@@ -16,8 +16,7 @@ pub(crate) fn open_damaged(options: &OpenOptions) -> Connection {
     let connection = open_with(options, OpenFlags::SQLITE_OPEN_READ_ONLY);
     if options.key.is_some() {
         connection.execute_batch("BEGIN").unwrap();
-        let read = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
-        if read.is_ok() {
+        if connection.query_row("PRAGMA user_version", [], |_| Ok(())).is_ok() {
             connection.execute_batch("PRAGMA cipher_plaintext_header_size = 4016").unwrap();
         }
     }
