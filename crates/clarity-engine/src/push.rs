@@ -5,7 +5,7 @@
 //! the request leaves. From then on the same bytes are sent under the same id until they are
 //! answered (promise I3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clarity_model::{
     Counter, Effect, EntityKey, Fields, Incarnation, Kind, RejectReason, Version, limits,
@@ -63,6 +63,7 @@ fn look_through<'a>(
 ) -> Result<Scan<'a>, StoreError> {
     let on_their_way: BTreeSet<EntityKey> = context.tx.in_flight_keys()?.into_iter().collect();
     let mut scan = Scan {
+        joins_below: first_that_waits(context, &on_their_way, suspects)?,
         taken: on_their_way.clone(),
         moving: on_their_way,
         carried: BTreeSet::new(),
@@ -173,6 +174,9 @@ struct Scan<'a> {
     /// The operations that are in this request.
     carried: BTreeSet<Counter>,
     suspects: &'a BTreeSet<Counter>,
+    /// An operation from here on does not travel with an earlier one of its entity: something that
+    /// was made in between has to wait.
+    joins_below: Counter,
     parcels: Vec<Parcel>,
     bytes: usize,
     /// A request speaks for one incarnation.
@@ -223,7 +227,7 @@ impl Scan<'_> {
         self.taken.insert(operation.key.clone());
         let mut parcels = Vec::with_capacity(heads.len());
         for head in &heads {
-            match parcel(context, head)? {
+            match parcel(context, head, self.joins_below)? {
                 Next::Goes(parcel) => parcels.push(parcel),
                 Next::Vanished => self.vanished = true,
                 Next::Waits => {}
@@ -319,7 +323,11 @@ impl Next {
 }
 
 /// What travels of a lane whose next operation is `head`.
-fn parcel(context: &mut Context<'_, '_>, head: &QueuedOperation) -> Result<Next, StoreError> {
+fn parcel(
+    context: &mut Context<'_, '_>,
+    head: &QueuedOperation,
+    joins_below: Counter,
+) -> Result<Next, StoreError> {
     if head.first_sent_at.is_some() {
         return frozen_parcel(context, head.carrier.unwrap_or(head.counter)).map(Next::of);
     }
@@ -328,7 +336,7 @@ fn parcel(context: &mut Context<'_, '_>, head: &QueuedOperation) -> Result<Next,
     if lane.first().is_none_or(|first| first.counter != head.counter) {
         return Ok(Next::Waits);
     }
-    let run = run_of(context, &lane)?;
+    let run = run_of(context, &lane, joins_below)?;
     let confirmed = context.tx.confirmed(&head.key)?;
     if vanishes(run, confirmed.as_ref()) {
         vanish(context, run)?;
@@ -352,26 +360,66 @@ fn parcel(context: &mut Context<'_, '_>, head: &QueuedOperation) -> Result<Next,
 fn run_of<'l>(
     context: &Context<'_, '_>,
     lane: &'l [QueuedOperation],
+    joins_below: Counter,
 ) -> Result<&'l [QueuedOperation], StoreError> {
     let mut length = 0;
     for operation in lane.iter().take(limits::COVERED_OPERATIONS_MAX) {
         let first = length == 0;
-        let joins = operation.state == OperationState::Ready
-            && operation.first_sent_at.is_none()
-            && operation.batch.is_none()
-            && operation.kind != Kind::Create;
-        if !first && !joins {
+        if !first && !(joins(operation) && operation.counter < joins_below) {
             break;
         }
         length += 1;
-        let ends = operation.kind == Kind::Delete
-            || operation.batch.is_some()
-            || !context.tx.children(operation.counter)?.is_empty();
-        if ends {
+        if ends_run(context, operation)? {
             break;
         }
     }
     Ok(&lane[..length])
+}
+
+/// Whether an operation can travel with the one before it in its lane.
+fn joins(operation: &QueuedOperation) -> bool {
+    operation.state == OperationState::Ready
+        && operation.first_sent_at.is_none()
+        && operation.batch.is_none()
+        && operation.kind != Kind::Create
+}
+
+/// Whether the next operation of a lane cannot travel with this one.
+fn ends_run(context: &Context<'_, '_>, operation: &QueuedOperation) -> Result<bool, StoreError> {
+    Ok(operation.kind == Kind::Delete
+        || operation.batch.is_some()
+        || !context.tx.children(operation.counter)?.is_empty())
+}
+
+/// The first operation that has to wait for another one of its entity to arrive. What was made
+/// later must not travel earlier, not even joined to something older.
+fn first_that_waits(
+    context: &Context<'_, '_>,
+    on_their_way: &BTreeSet<EntityKey>,
+    suspects: &BTreeSet<Counter>,
+) -> Result<Counter, StoreError> {
+    // Of each lane the carrier of its first operation, and whether anything can join.
+    let mut lanes: BTreeMap<EntityKey, (Option<Counter>, bool)> = BTreeMap::new();
+    let page = context.tx.ready_operations(Counter(0), SCAN_PAGE)?;
+    for operation in &page {
+        if suspects.contains(&operation.carrier.unwrap_or(operation.counter)) {
+            continue;
+        }
+        if on_their_way.contains(&operation.key) {
+            return Ok(operation.counter);
+        }
+        let sent = operation.first_sent_at.and(operation.carrier);
+        let goes_on = sent.is_none() && !ends_run(context, operation)?;
+        match lanes.get_mut(&operation.key) {
+            None => drop(lanes.insert(operation.key.clone(), (sent, goes_on))),
+            Some((carrier, _)) if carrier.is_some() && *carrier == operation.carrier => {}
+            Some((_, open)) if *open && joins(operation) => *open = goes_on,
+            Some(_) => return Ok(operation.counter),
+        }
+    }
+    // Beyond one page nothing is joined to what is in it.
+    let last = page.last().filter(|_| page.len() == SCAN_PAGE);
+    Ok(last.map_or(Counter(u64::MAX), |last| Counter(last.counter.0 + 1)))
 }
 
 /// Made and deleted before anybody heard of it.

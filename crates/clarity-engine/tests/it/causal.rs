@@ -110,6 +110,27 @@ fn a_later_change_waits_behind_an_earlier_one() {
     assert_eq!(keys, [&first, &other], "together, in order");
 }
 
+/// Shows that what was made later is not joined to an earlier change either, where something that
+/// was made in between has to wait.
+#[test]
+fn nothing_is_joined_past_what_waits() {
+    let (busy, free) = (note("busy"), note("free"));
+    let mut bench = Bench::with(&busy, json!({"title": "a"}));
+    bench.create(&free, json!({"title": "a"}));
+    bench.apply_push();
+    bench.update(&busy, json!({"title": "b"}));
+    let lost = bench.take_push();
+    bench.update(&free, json!({"title": "b"}));
+    bench.update(&busy, json!({"title": "c"}));
+    bench.update(&free, json!({"title": "because of c"}));
+    bench.restart();
+    bench.answer_pull(&[]);
+    let again = bench.take_push();
+    assert_eq!(again.operations[0], *lost.only());
+    let titles: Vec<_> = again.operations.iter().map(|one| &one.changes[0].new).collect();
+    assert_eq!(titles, [&Some(json!("b")), &Some(json!("b"))], "not what comes after c");
+}
+
 /// Shows that the halves of a request that fails go one after the other, the older one first.
 #[test]
 fn halves_go_in_order() {
