@@ -15,6 +15,8 @@
     allow(dead_code, reason = "in a browser nothing is encrypted, and no file is looked at")
 )]
 
+use std::sync::Once;
+
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
@@ -85,6 +87,14 @@ pub(crate) fn check(options: &OpenOptions) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Lets SQLCipher get ready, once in a process. It does so while the first connection is opened,
+/// and another thread that opens one meanwhile would find that it cannot take a key yet.
+pub(crate) fn prepare() {
+    static READY: Once = Once::new();
+    // Whatever is in the way shows when the store is opened.
+    READY.call_once(|| drop(Connection::open_in_memory()));
+}
+
 /// Gives a database of a connection its key, before anything of it is read.
 pub(crate) fn unlock(
     connection: &Connection,
@@ -101,7 +111,11 @@ pub(crate) fn unlock(
     let locked = |_| StoreError::Io { detail: "the key could not be set".to_owned() };
     connection.execute_batch(&statement).map_err(locked)?;
     let plain = format!("PRAGMA {database}.cipher_plaintext_header_size = {PLAIN_BYTES}");
-    Ok(connection.execute_batch(&plain)?)
+    connection.execute_batch(&plain)?;
+    // Nothing may ever be written as if there were no key.
+    let status = format!("PRAGMA {database}.cipher_status");
+    let status: String = connection.query_row(&status, [], |row| row.get(0))?;
+    if status == "1" { Ok(()) } else { Err(locked(rusqlite::Error::InvalidQuery)) }
 }
 
 /// A key as SQL takes it, with the salt: `"x'…'"`.

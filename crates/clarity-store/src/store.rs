@@ -371,6 +371,9 @@ pub(crate) fn make_private_file(options: &OpenOptions) {
 
 pub(crate) fn connect(options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if options.key.is_some() {
+        encryption::prepare();
+    }
     let connection = match &options.vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str())?,
         None => Connection::open_with_flags(&options.path, flags)?,

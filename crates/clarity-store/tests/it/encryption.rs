@@ -195,6 +195,21 @@ mod available {
         }
     }
 
+    /// Shows that the first stores of a process may be opened on many threads at once.
+    #[test]
+    fn many_threads_open_their_first_store() {
+        let places: Vec<Place> = (0..8).map(|_| Place::new()).collect();
+        let together = std::sync::Barrier::new(places.len());
+        std::thread::scope(|scope| {
+            for place in &places {
+                scope.spawn(|| {
+                    together.wait();
+                    drop(open(place, Some(key(1)), Journal::Wal));
+                });
+            }
+        });
+    }
+
     /// Shows that the store's own tests hold with a key: transactions, queries, the queue, changes
     /// of the schema, full disks, recovery from damage. Left out are those that are about files
     /// without a key.
