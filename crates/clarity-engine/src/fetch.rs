@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use clarity_model::limits::FETCH_KEYS_MAX;
 use clarity_model::{EntityKey, EntityType, LocalTime, ServerTime};
 use clarity_protocol::{
-    Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse, SchemaStamp,
+    Cursor, Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse, SchemaStamp,
 };
 use clarity_store::{RequestId, StoreError, WantedRange};
 
@@ -192,10 +192,16 @@ pub(crate) fn answered(
         came.push(key);
     }
     storage::note_accesses(context, schedule, &came, &BTreeSet::new(), 0)?;
+    // An answer that is older than what was read since says nothing of what is not in it.
+    let cursor = pull::part(context.tx)?.cursor;
+    let cursor: Option<Cursor> = cursor.and_then(|text| serde_json::from_str(&text).ok());
+    let is_older = cursor.is_some_and(|cursor| response.head < cursor.seq);
     for key in &response.unknown {
         context.tx.end_wanted_key(key, request)?;
-        // Whatever was given up here under this key is there no more.
-        context.tx.remove_evicted_entity(key)?;
+        if !is_older {
+            // Whatever was given up here under this key is there no more.
+            context.tx.remove_evicted_entity(key)?;
+        }
     }
     match (range, response.after) {
         (Some(range), _) if response.ranges_done > 0 => {
