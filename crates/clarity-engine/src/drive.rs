@@ -12,7 +12,7 @@ use crate::schedule::{
     Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
 };
 use crate::{
-    ageing, fetch, held, identity, network, poison, pull, push, scope, settle, storage, token,
+    ageing, fetch, held, identity, lane, network, poison, pull, push, scope, settle, storage, token,
 };
 
 /// Sends what can be sent now, and says when to look again.
@@ -367,7 +367,7 @@ pub(crate) fn finished(
         Response::Push(response) => {
             take_in(context, schedule, response)?;
             // What the answer did not name stays in the queue and is sent again.
-            context.tx.release(request)?;
+            lane::release(context, request)?;
         }
         Response::Fetch(response) => {
             succeeded(context, schedule, Direction::Fetch)?;
@@ -474,7 +474,7 @@ fn failed(
 ) -> Result<Vec<Effect>, StoreError> {
     let direction = in_flight.direction();
     let carriers = if in_flight.push { poison::carriers(context, in_flight.id)? } else { vec![] };
-    context.tx.release(in_flight.id)?;
+    lane::release(context, in_flight.id)?;
     context.tx.add_metric("requests_failed", 1)?;
     match direction {
         Direction::Push => {}
@@ -560,7 +560,7 @@ pub(crate) fn stopped(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
-    context.tx.release_all_in_flight()?;
+    lane::release_all(context)?;
     held::forget(context, schedule)?;
     schedule.pull_wanted |= schedule.is_in_flight(Direction::Pull);
     context.tx.release_wanted(None)?;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::schedule::{Direction, Schedule};
-use crate::{pull, settle};
+use crate::{lane, pull, settle};
 
 /// Where held answers are staged, beside the pages of [`pull::WHOLE_ACCOUNT`].
 const HELD_ANSWERS: u32 = pull::WHOLE_ACCOUNT + 1;
@@ -120,7 +120,7 @@ fn take_in(
             .map_err(|_| StoreError::InvalidValue { table: "pull_stage", column: "bytes" })?;
         if shows(held.since) {
             settle::answers(context, held.response)?;
-            context.tx.release(held.since)?;
+            lane::release(context, held.since)?;
         } else {
             stage(context, &held)?;
             schedule.holds_answers = true;
@@ -138,7 +138,7 @@ pub(crate) fn forget(
     schedule.holds_answers = false;
     for bytes in context.tx.staged_pages(HELD_ANSWERS)? {
         if let Ok(held) = serde_json::from_slice::<Held>(&bytes) {
-            context.tx.release(held.since)?;
+            lane::release(context, held.since)?;
         }
     }
     context.tx.clear_stage(HELD_ANSWERS).map(drop)

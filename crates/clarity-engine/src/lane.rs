@@ -1,7 +1,7 @@
 //! Lanes: which operations of an entity may go, and which wait for what.
 
 use clarity_model::{Counter, EntityKey};
-use clarity_store::{OperationState, QueuedOperation, StoreError};
+use clarity_store::{OperationState, QueuedOperation, RequestId, StoreError};
 
 use crate::context::Context;
 use crate::view::is_absorbed;
@@ -37,6 +37,42 @@ pub(crate) fn block_mates(
     let Some(batch) = operation.batch else { return Ok(()) };
     for mate in context.tx.operations_of_batch(batch)?.into_iter().filter(is_ready) {
         block_after(context, &mate.key, Counter(mate.counter.0.saturating_sub(1)))?;
+    }
+    Ok(())
+}
+
+/// Takes the operations of a request out of flight, to be sent again with the same bytes. Where only
+/// part of an atomic batch was answered, and what was answered waits for a person, the rest waits
+/// with it.
+pub(crate) fn release(context: &mut Context<'_, '_>, request: RequestId) -> Result<(), StoreError> {
+    let unheard = context.tx.operations_of_request(request)?;
+    context.tx.release(request)?;
+    hold_torn_batches(context, &unheard)
+}
+
+/// Takes everything out of flight, as [`release`] does: no answer will come any more.
+pub(crate) fn release_all(context: &mut Context<'_, '_>) -> Result<(), StoreError> {
+    let in_flight = OperationState::InFlight;
+    let unheard = context.tx.operations_in_state(in_flight, Counter(0), usize::MAX)?;
+    context.tx.release_all_in_flight()?;
+    hold_torn_batches(context, &unheard)
+}
+
+fn hold_torn_batches(
+    context: &mut Context<'_, '_>,
+    released: &[QueuedOperation],
+) -> Result<(), StoreError> {
+    for operation in released {
+        let Some(batch) = operation.batch else { continue };
+        let held = context.tx.operations_of_batch(batch)?.into_iter().any(|mate| {
+            matches!(
+                mate.state,
+                OperationState::Failed | OperationState::Conflicted | OperationState::Blocked
+            ) && !is_absorbed(&mate)
+        });
+        if held {
+            block_mates(context, operation)?;
+        }
     }
     Ok(())
 }

@@ -273,6 +273,18 @@ fn a_batch_that_is_refused_and_then_in_conflict_finds_its_way() {
     ]);
 }
 
+/// Shows that half an atomic batch does not wait for nothing when the answer refuses the other half
+/// and says nothing of it.
+#[test]
+fn a_batch_that_is_answered_in_part_finds_its_way() {
+    live(vec![
+        Step::Create(3),
+        Step::AnswerPush(vec![2, 0, 0, 0, 0, 0]),
+        Step::Batch(0, 3),
+        Step::AnswerPush(vec![3, 0, 0, 0, 0, 0]),
+    ]);
+}
+
 /// Shows that the bar of a long upload only grows, while writes are added to it.
 #[test]
 fn progress_of_an_upload_never_runs_backwards() {
