@@ -23,7 +23,7 @@ const BROWSER_CRATES: [&str; 3] = ["clarity-store", "clarity-engine", "clarity-c
 const ENCRYPTING_CRATES: [&str; 4] =
     ["clarity-store", "clarity-client", "clarity-cli", "clarity-sim"];
 /// How many seeds the simulation runs as part of the tests.
-const SIMULATION_SEEDS: &str = "10000";
+const SIMULATION_SEEDS: &str = "1000";
 /// Within how many seeds each planted bug must be found.
 const ALARM_SEEDS: &str = "2000";
 
