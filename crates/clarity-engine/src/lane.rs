@@ -41,9 +41,9 @@ pub(crate) fn block_mates(
     Ok(())
 }
 
-/// Takes the operations of a request out of flight, to be sent again with the same bytes. Where only
-/// part of an atomic batch was answered, and what was answered waits for a person, the rest waits
-/// with it.
+/// Takes the operations of a request out of flight, to be sent again with the same bytes. Where
+/// only part of an atomic batch was answered, and what was answered waits for a person, the rest
+/// waits with it.
 pub(crate) fn release(context: &mut Context<'_, '_>, request: RequestId) -> Result<(), StoreError> {
     let unheard = context.tx.operations_of_request(request)?;
     context.tx.release(request)?;
