@@ -365,7 +365,8 @@ fn run_of<'l>(
     let mut length = 0;
     for operation in lane.iter().take(limits::COVERED_OPERATIONS_MAX) {
         let first = length == 0;
-        if !first && !(joins(operation) && operation.counter < joins_below) {
+        let goes_along = joins(operation) && operation.counter < joins_below;
+        if !(first || goes_along) {
             break;
         }
         length += 1;
