@@ -196,7 +196,9 @@ pub(crate) fn update(
     context.tx.put_conflict(key, first.counter, context.now, &detail)?;
     context.tx.set_operation_state(first.counter, OperationState::Conflicted)?;
     lane::block_after(context, key, first.counter)?;
-    lane::block_mates(context, first)?;
+    if let Some(batch) = first.batch {
+        lane::block_batch(context, batch)?;
+    }
     context.noted.status = true;
     Ok(())
 }

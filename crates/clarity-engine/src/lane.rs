@@ -1,5 +1,7 @@
 //! Lanes: which operations of an entity may go, and which wait for what.
 
+use std::collections::BTreeSet;
+
 use clarity_model::{Counter, EntityKey};
 use clarity_store::{OperationState, QueuedOperation, RequestId, StoreError};
 
@@ -28,13 +30,9 @@ pub(crate) fn block_after(
     Ok(())
 }
 
-/// Stops the other members of an atomic batch, one of which waits for a person, each with what
-/// comes behind it in its lane.
-pub(crate) fn block_mates(
-    context: &mut Context<'_, '_>,
-    operation: &QueuedOperation,
-) -> Result<(), StoreError> {
-    let Some(batch) = operation.batch else { return Ok(()) };
+/// Stops the members of an atomic batch, one of which waits for a person, each with what comes
+/// behind it in its lane.
+pub(crate) fn block_batch(context: &mut Context<'_, '_>, batch: Counter) -> Result<(), StoreError> {
     for mate in context.tx.operations_of_batch(batch)?.into_iter().filter(is_ready) {
         block_after(context, &mate.key, Counter(mate.counter.0.saturating_sub(1)))?;
     }
@@ -62,8 +60,9 @@ fn hold_torn_batches(
     context: &mut Context<'_, '_>,
     released: &[QueuedOperation],
 ) -> Result<(), StoreError> {
-    for operation in released {
-        let Some(batch) = operation.batch else { continue };
+    let batches: BTreeSet<Counter> =
+        released.iter().filter_map(|operation| operation.batch).collect();
+    for batch in batches {
         let held = context.tx.operations_of_batch(batch)?.into_iter().any(|mate| {
             matches!(
                 mate.state,
@@ -71,7 +70,7 @@ fn hold_torn_batches(
             ) && !is_absorbed(&mate)
         });
         if held {
-            block_mates(context, operation)?;
+            block_batch(context, batch)?;
         }
     }
     Ok(())

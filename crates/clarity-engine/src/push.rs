@@ -62,8 +62,9 @@ fn look_through<'a>(
     suspects: &'a BTreeSet<Counter>,
 ) -> Result<Scan<'a>, StoreError> {
     let on_their_way: BTreeSet<EntityKey> = context.tx.in_flight_keys()?.into_iter().collect();
+    let mut page = context.tx.ready_operations(Counter(0), SCAN_PAGE)?;
     let mut scan = Scan {
-        joins_below: first_that_waits(context, &on_their_way, suspects)?,
+        joins_below: first_that_waits(context, &page, &on_their_way, suspects)?,
         taken: on_their_way.clone(),
         moving: on_their_way,
         carried: BTreeSet::new(),
@@ -74,22 +75,21 @@ fn look_through<'a>(
         vanished: false,
         held_batches: BTreeSet::new(),
     };
-    let (mut after, mut scanned) = (Counter(0), 0);
-    'scan: while scanned < SCANNED_OPERATIONS_MAX {
-        let page = context.tx.ready_operations(after, SCAN_PAGE)?;
-        scanned += SCAN_PAGE;
-        let last = page.len() < SCAN_PAGE;
+    let mut scanned = SCAN_PAGE;
+    loop {
+        let full = page.len() == SCAN_PAGE;
+        let after = page.last().map(|last| last.counter).unwrap_or_default();
         for operation in page {
-            after = operation.counter;
             if !scan.consider(context, operation)? {
-                break 'scan;
+                return Ok(scan);
             }
         }
-        if last {
-            break;
+        if !full || scanned >= SCANNED_OPERATIONS_MAX {
+            return Ok(scan);
         }
+        page = context.tx.ready_operations(after, SCAN_PAGE)?;
+        scanned += SCAN_PAGE;
     }
-    Ok(scan)
 }
 
 /// Builds a request of exactly these operations, frozen before; what was answered meanwhile is
@@ -392,17 +392,18 @@ fn ends_run(context: &Context<'_, '_>, operation: &QueuedOperation) -> Result<bo
         || !context.tx.children(operation.counter)?.is_empty())
 }
 
-/// The first operation that has to wait for another one of its entity to arrive. What was made
-/// later must not travel earlier, not even joined to something older.
+/// The first operation of the first page of the queue that has to wait for another one of its
+/// entity to arrive. What was made later must not travel earlier, not even joined to something
+/// older.
 fn first_that_waits(
     context: &Context<'_, '_>,
+    page: &[QueuedOperation],
     on_their_way: &BTreeSet<EntityKey>,
     suspects: &BTreeSet<Counter>,
 ) -> Result<Counter, StoreError> {
     // Of each lane the carrier of its first operation, and whether anything can join.
     let mut lanes: BTreeMap<EntityKey, (Option<Counter>, bool)> = BTreeMap::new();
-    let page = context.tx.ready_operations(Counter(0), SCAN_PAGE)?;
-    for operation in &page {
+    for operation in page {
         if suspects.contains(&operation.carrier.unwrap_or(operation.counter)) {
             continue;
         }

@@ -217,8 +217,8 @@ fn a_resolution_waits_behind_what_was_refused() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
-    /// Shows that previews of rollbacks, discards, retries and undos equal what really happens, in
-    /// whatever state a device is, and leave no trace.
+    /// Shows that previews of what takes back, gives up, sends again and undoes equal what really
+    /// happens, in whatever state a device is, and leave no trace.
     #[test]
     fn previews_equal_what_happens(
         steps in prop::collection::vec((any::<u8>(), any::<u8>(), any::<u8>()), 1..40)
