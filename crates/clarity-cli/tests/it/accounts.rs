@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Device, Server};
+use crate::support::{Device, Pair, Server};
 
 /// A server on which anybody may make an account.
 fn open_server(folder: &Path) -> Server {
@@ -85,10 +85,7 @@ fn a_copied_store_stays_with_its_account() {
 /// the server.
 #[test]
 fn a_sign_out_loses_what_was_confirmed_and_no_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder, server, a, b } = Pair::new();
     a.ok(&["add", "Goal", "--id", "g", "target=1"]);
     a.ok(&["sync"]);
     b.ok(&["sync"]);

@@ -2,16 +2,13 @@
 
 use serde_json::json;
 
-use crate::support::{Device, Server};
+use crate::support::{Device, Pair, Server};
 
 /// Shows that what one device writes, changes and deletes arrives on another, and that values are
 /// JSON where they can be read as JSON and text otherwise.
 #[test]
 fn what_one_device_writes_arrives_on_another() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server: _server, a, b } = Pair::new();
     a.ok(&["add", "Note", "--id", "one", "title=Tea", "at_ms=12", "tags=[\"x\"]", "text=a=b"]);
     a.ok(&["add", "Note", "--id", "two", "title=Gone"]);
     a.ok(&["sync"]);
@@ -36,10 +33,7 @@ fn what_one_device_writes_arrives_on_another() {
 /// settled value is version 3 on both devices.
 #[test]
 fn a_conflict_waits_and_is_settled_in_version_3() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server: _server, a, b } = Pair::new();
     a.ok(&["add", "Goal", "--id", "g", "target=1"]);
     a.ok(&["sync"]);
     b.ok(&["sync"]);
@@ -65,10 +59,7 @@ fn a_conflict_waits_and_is_settled_in_version_3() {
 /// Shows that a form that was opened before a pull cannot overwrite what its user never saw.
 #[test]
 fn an_edit_with_what_was_seen_becomes_a_conflict_instead_of_a_loss() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server: _server, a, b } = Pair::new();
     a.ok(&["add", "Goal", "--id", "g", "target=1"]);
     a.ok(&["sync"]);
     b.ok(&["sync"]);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::support::{Device, PASSWORD, Server, clarity, real_export, run};
+use crate::support::{Device, PASSWORD, Pair, Server, clarity, real_export, run};
 
 /// Shows that a store of a newer version, a foreign one and a damaged one are refused with code 6
 /// and left exactly as they are.
@@ -98,10 +98,7 @@ fn a_server_that_is_down_loses_nothing() {
 /// Shows that a device whose access was taken away says so with code 4 and keeps its data.
 #[test]
 fn a_revoked_device_must_sign_in_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server, a, b } = Pair::new();
     b.ok(&["add", "Note", "title=kept"]);
     let list = a.ok(&["devices"]);
     let devices = list["devices"].as_array().unwrap();

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use serde_json::Value;
 
-use crate::support::{Device, Server, ran, real_export};
+use crate::support::{Device, Pair, Server, ran, real_export};
 
 /// How many processes write while one syncs.
 const WRITERS: usize = 8;
@@ -64,10 +64,7 @@ fn two_syncs_of_one_store_take_turns() {
 #[test]
 #[cfg(unix)]
 fn a_device_that_watches_stays_in_sync() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server, a, b } = Pair::new();
     b.ok(&["add", "Note", "--id", "n", "title=Tea"]);
     b.ok(&["sync"]);
     let mut watching = a.command(&["watch"]).spawn().unwrap();

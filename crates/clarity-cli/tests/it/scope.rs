@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Device, Server};
+use crate::support::Pair;
 
 /// The day 2001-09-09 in milliseconds, long before any window of these tests.
 const LONG_AGO: &str = "start_ms=1000000000000";
@@ -12,10 +12,7 @@ const LONG_AGO: &str = "start_ms=1000000000000";
 /// again brings everything.
 #[test]
 fn a_device_follows_a_part() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server: _server, a, b } = Pair::new();
     a.ok(&["add", "Note", "--id", "n", "title=x"]);
     a.ok(&["add", "Goal", "--id", "g", "target=1"]);
     a.ok(&["add", "HealthMetric", "--id", "old", "metric=weight", LONG_AGO]);
@@ -47,10 +44,7 @@ fn a_device_follows_a_part() {
 /// them, that what the server does not have is told, and that a wish that cannot be met now waits.
 #[test]
 fn what_is_named_comes() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server, a, b } = Pair::new();
     a.ok(&["add", "Goal", "--id", "g", "target=1"]);
     a.ok(&["add", "HealthMetric", "--id", "old", "metric=weight", LONG_AGO]);
     a.ok(&["add", "HealthMetric", "--id", "new", "metric=weight", "start_ms=1100000000000"]);

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Device, Server, ran};
+use crate::support::{Device, Pair, Server, ran};
 
 /// A watch that runs: its lines, and its end.
 struct Watch {
@@ -45,10 +45,7 @@ impl Watch {
 #[test]
 #[cfg(unix)]
 fn a_sync_beside_a_watch_is_done_by_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server: _server, a, b } = Pair::new();
     let mut watch = Watch::start(&a, &[]);
     watch.until(|status| status["flow"] == "synced");
     b.ok(&["add", "Note", "--id", "theirs", "title=x"]);
@@ -69,10 +66,7 @@ fn a_sync_beside_a_watch_is_done_by_it() {
 #[test]
 #[cfg(unix)]
 fn what_is_added_while_watching_is_sent_by_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server: _server, a, b } = Pair::new();
     let mut watch = Watch::start(&a, &[]);
     watch.until(|status| status["flow"] == "synced");
     for number in 1..=3 {
@@ -99,10 +93,7 @@ fn what_is_added_while_watching_is_sent_by_it() {
 #[test]
 #[cfg(unix)]
 fn a_quiet_watch_says_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder, server: _server, a, b } = Pair::new();
     let mut watch = Watch::start(&a, &["--quiet"]);
     b.ok(&["add", "Note", "--id", "n", "title=Tea"]);
     b.ok(&["sync"]);
@@ -121,10 +112,7 @@ fn a_quiet_watch_says_nothing() {
 /// its payload may come from stdin.
 #[test]
 fn a_push_by_hand() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("server"));
-    let a = Device::signed_in(folder.path(), "a", &server);
-    let b = Device::signed_in(folder.path(), "b", &server);
+    let Pair { folder: _folder, server, a, b } = Pair::new();
     let full = r#"{"sync":{"type":"full"},"aps":{}}"#;
     assert_eq!(a.ok(&["push", full])["result"], "no_data");
     b.ok(&["add", "Note", "--id", "n", "title=Tea"]);

@@ -115,6 +115,25 @@ impl Device {
     }
 }
 
+/// A server and two devices that are signed in to one account, in a folder of the test.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) server: Server,
+    pub(crate) a: Device,
+    pub(crate) b: Device,
+}
+
+impl Pair {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&folder.path().join("server"));
+        let a = Device::signed_in(folder.path(), "a", &server);
+        let b = Device::signed_in(folder.path(), "b", &server);
+        Self { folder, server, a, b }
+    }
+}
+
 /// A server that ends with the test.
 #[derive(Debug)]
 pub(crate) struct Server {

@@ -2,21 +2,20 @@
 //! fail as the seed says.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use clarity_engine::protocol::model::{Schema, ServerTime};
 use clarity_engine::protocol::{Failure, FailureClass, Hint};
 use clarity_engine::{Effect, Event, Handled, Request, Response};
-use clarity_server::{AccountId, Core, DeviceId, EntropyError, Environment, SqliteOptions};
+use clarity_server::{AccountId, Core, DeviceId, Environment, SqliteOptions};
 use clarity_store::RequestId;
-use rand_chacha::rand_core::Rng;
 
 use super::check::{Violation, check};
 use super::client::{Client, in_words, make, write};
 use super::history::{History, Transaction, Value};
 use super::network::Rates;
 use crate::simulation::dice::Dice;
+use crate::simulation::environment::ServerEnvironment;
 use crate::vfs::{Disk, DiskImage, MemoryVfs};
 
 /// When worlds begin.
@@ -116,24 +115,6 @@ struct Sent {
     at_ms: i64,
 }
 
-/// The server's time and randomness.
-struct ServerWorld {
-    now_ms: AtomicI64,
-    dice: Mutex<Dice>,
-}
-
-impl Environment for ServerWorld {
-    fn now(&self) -> ServerTime {
-        ServerTime(self.now_ms.load(Ordering::SeqCst))
-    }
-
-    fn fill_random(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-        dice.source().fill_bytes(bytes);
-        Ok(())
-    }
-}
-
 struct World {
     now_ms: i64,
     agenda: BTreeMap<(i64, u64), Happening>,
@@ -147,7 +128,7 @@ struct World {
     core: Core,
     account: AccountId,
     server_disk: Disk,
-    server_world: Arc<ServerWorld>,
+    environment: Arc<ServerEnvironment>,
     schema: Arc<Schema>,
     server_away_until_ms: i64,
     acts_left: usize,
@@ -160,11 +141,8 @@ impl World {
         let rates = Rates::draw(&mut dice);
         let count = 5 + dice.index(6);
         let server_disk = Disk::new(&parts.vfs, seed);
-        let server_world = Arc::new(ServerWorld {
-            now_ms: AtomicI64::new(START_MS),
-            dice: Mutex::new(Dice::new(seed, 2)),
-        });
-        let core = open_server(&server_disk, &parts.schema, &server_world)?;
+        let environment = ServerEnvironment::new(START_MS, Dice::new(seed, 2));
+        let core = open_server(&server_disk, &parts.schema, &environment)?;
         let account = core.ensure_account("people").map_err(in_words)?;
         let from = (&parts.vfs, &parts.client, &parts.schema);
         let clients = (0..count).map(|index| Client::new(from, seed, index));
@@ -182,7 +160,7 @@ impl World {
             core,
             account,
             server_disk,
-            server_world,
+            environment,
             schema: Arc::clone(&parts.schema),
             server_away_until_ms: 0,
             acts_left: TRANSACTIONS * count,
@@ -290,7 +268,7 @@ impl World {
             return Ok(false);
         };
         self.now_ms = self.now_ms.max(at_ms);
-        self.server_world.now_ms.store(self.now_ms, Ordering::SeqCst);
+        self.environment.set_now(self.now_ms);
         self.happen(happening)?;
         Ok(true)
     }
@@ -423,7 +401,7 @@ impl World {
         if self.fault(self.rates.server_killed, "server_killed") {
             self.server_disk.kill();
             self.server_disk.heal();
-            self.core = open_server(&self.server_disk, &self.schema, &self.server_world)?;
+            self.core = open_server(&self.server_disk, &self.schema, &self.environment)?;
         }
         Ok(())
     }
@@ -550,13 +528,13 @@ impl World {
 fn open_server(
     disk: &Disk,
     schema: &Arc<Schema>,
-    world: &Arc<ServerWorld>,
+    environment: &Arc<ServerEnvironment>,
 ) -> Result<Core, String> {
     let options = SqliteOptions {
         vfs: Some(disk.vfs().name().to_owned()),
         exclusive: true,
         ..SqliteOptions::new(disk.path(SERVER_FILE))
     };
-    let environment: Arc<dyn Environment> = Arc::clone(world) as Arc<dyn Environment>;
+    let environment: Arc<dyn Environment> = Arc::clone(environment) as Arc<dyn Environment>;
     Core::open_sqlite(&options, Arc::clone(schema), environment).map_err(in_words)
 }

@@ -112,13 +112,28 @@ impl Device {
             engine.set_storage(&mut transaction, &settings).map_err(unexpected)?;
         }
         transaction.commit().map_err(unexpected)?;
+        let store = Some(store);
         Ok(Self {
+            store,
+            ..Self::at_rest(index, account, disk, (engine, Arc::clone(schema)), dice)
+        })
+    }
+
+    /// A device that does not run and has done nothing yet.
+    fn at_rest(
+        index: usize,
+        account: usize,
+        disk: Disk,
+        (engine, schema): (Engine, Arc<Schema>),
+        dice: Dice,
+    ) -> Self {
+        Self {
             index,
             account,
             disk,
-            store: Some(store),
+            store: None,
             engine,
-            schema: Arc::clone(schema),
+            schema,
             dice,
             life: 1,
             clock_offset_ms: 0,
@@ -135,7 +150,7 @@ impl Device {
             status: None,
             conflicts: Vec::new(),
             attempts_ms: Vec::new(),
-        })
+        }
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -357,29 +372,12 @@ impl Device {
         self.model.may_have_arrived = true;
         let may_go_back = self.model.may_go_back;
         let seed = stage.following();
+        let disk = Disk::from_image(self.disk.vfs(), &image, seed);
+        let program = (self.engine.clone(), Arc::clone(&self.schema));
         Some(Self {
-            index,
-            account: self.account,
-            disk: Disk::from_image(self.disk.vfs(), &image, seed),
-            store: None,
-            engine: self.engine.clone(),
-            schema: Arc::clone(&self.schema),
-            dice: Dice::new(seed, 0),
-            life: 1,
             clock_offset_ms: self.clock_offset_ms,
-            timer_round: 0,
-            has_timer: false,
-            in_flight: BTreeSet::new(),
-            refreshing: false,
-            signed_in: false,
-            cut_off_until_ms: 0,
-            deaf_until_ms: 0,
-            backup: None,
             model: Model { may_have_arrived: true, may_go_back, ..model },
-            doubt: None,
-            status: None,
-            conflicts: Vec::new(),
-            attempts_ms: Vec::new(),
+            ..Self::at_rest(index, self.account, disk, program, Dice::new(seed, 0))
         })
     }
 

@@ -16,6 +16,7 @@ mod careless;
 mod checks;
 mod device;
 pub(crate) mod dice;
+pub(crate) mod environment;
 mod faults;
 mod final_checks;
 mod keeping;

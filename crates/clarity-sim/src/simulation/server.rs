@@ -2,22 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use clarity_engine::protocol::model::{
-    Counter, EntityKey, Incarnation, Outcome, RejectReason, Rejection, Schema, ServerTime,
+    Counter, EntityKey, Incarnation, Outcome, RejectReason, Rejection, Schema,
 };
 use clarity_engine::protocol::{
     OperationAnswer, ProblemCode, PullRequest, PushRequest, Tokens, WireOperation, decode,
 };
-use clarity_server::{
-    AccountId, Core, DeviceId, DumpedEntity, EntropyError, Environment, SqliteOptions,
-};
-use rand_chacha::rand_core::Rng;
+use clarity_server::{AccountId, Core, DeviceId, DumpedEntity, Environment, SqliteOptions};
 
 use super::branches;
 use super::dice::Dice;
+use super::environment::ServerEnvironment;
 use super::mischief;
 use super::network::{Call, CallKind, Reply, plain_answer};
 use super::plant::Plant;
@@ -38,31 +35,6 @@ pub(crate) const POISON_LARGE: &str = "poison: the request is too large";
 /// Operations that hold this text are refused for ever.
 pub(crate) const POISON_REFUSED: &str = "poison: the operation is refused";
 
-/// Time and randomness of the server.
-struct World {
-    now_ms: AtomicI64,
-    dice: Mutex<Dice>,
-}
-
-impl World {
-    /// Begins something whose randomness follows from a seed of its own.
-    fn begin(&self, seed: u64) {
-        *self.dice.lock().unwrap_or_else(PoisonError::into_inner) = Dice::new(seed, 0);
-    }
-}
-
-impl Environment for World {
-    fn now(&self) -> ServerTime {
-        ServerTime(self.now_ms.load(Ordering::SeqCst))
-    }
-
-    fn fill_random(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-        dice.source().fill_bytes(bytes);
-        Ok(())
-    }
-}
-
 /// The tokens of one device.
 #[derive(Debug, Default)]
 struct TokenChain {
@@ -78,7 +50,7 @@ pub(crate) struct Server {
     core: Option<Core>,
     accounts: Vec<AccountId>,
     schema: Arc<Schema>,
-    environment: Arc<World>,
+    environment: Arc<ServerEnvironment>,
     chains: BTreeMap<usize, TokenChain>,
     /// What took effect, as far as an answer told, in that order.
     applied: BTreeSet<(Incarnation, Counter)>,
@@ -108,7 +80,7 @@ impl Server {
     /// The files of a server that has an account and nothing else.
     pub(crate) fn template(vfs: &MemoryVfs, schema: &Arc<Schema>) -> Result<DiskImage, String> {
         let disk = Disk::new(vfs, 1);
-        let environment = new_environment(0);
+        let environment = ServerEnvironment::new(0, Dice::new(0, 1_000));
         let core = open(&disk, schema, &environment, false)?;
         ensure_accounts(&core)?;
         drop(core);
@@ -122,7 +94,7 @@ impl Server {
         seed: u64,
     ) -> Result<Self, String> {
         let disk = Disk::from_image(vfs, image, seed);
-        let environment = new_environment(seed);
+        let environment = ServerEnvironment::new(0, Dice::new(seed, 1_000));
         let core = open(&disk, schema, &environment, false)?;
         let accounts = ensure_accounts(&core)?;
         Ok(Self {
@@ -173,7 +145,7 @@ impl Server {
         device: usize,
         call: &Call,
     ) -> Result<Served, Violation> {
-        self.environment.now_ms.store(stage.now_ms, Ordering::SeqCst);
+        self.environment.set_now(stage.now_ms);
         self.environment.begin(stage.following());
         let Some(account) = self.accepts(device, &call.token, stage.now_ms) else {
             stage.met("token_expired");
@@ -453,15 +425,10 @@ fn ensure_accounts(core: &Core) -> Result<Vec<AccountId>, String> {
     accounts.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
-fn new_environment(seed: u64) -> Arc<World> {
-    let dice = Mutex::new(Dice::new(seed, 1_000));
-    Arc::new(World { now_ms: AtomicI64::new(0), dice })
-}
-
 fn open(
     disk: &Disk,
     schema: &Arc<Schema>,
-    environment: &Arc<World>,
+    environment: &Arc<ServerEnvironment>,
     restored: bool,
 ) -> Result<Core, String> {
     let options = SqliteOptions {

@@ -140,6 +140,18 @@ fn a_new_format_comes_whole_or_not_at_all() {
     stop_everywhere(&vfs, &disk.clone_image(), &golden(1));
 }
 
+/// A row as the server told it.
+fn row(seq: u64, fields: serde_json::Value) -> StoredEntity {
+    StoredEntity {
+        fields: serde_json::from_value(fields).unwrap(),
+        version: Version(1),
+        seq: Seq(seq),
+        updated_at: ServerTime(1),
+        state: RowState::Clean,
+        import_id: None,
+    }
+}
+
 /// A store with rows of two types, one undeclared.
 fn rows(vfs: &MemoryVfs, schema: &Arc<Schema>) -> DiskImage {
     let disk = Disk::new(vfs, 1);
@@ -152,15 +164,7 @@ fn rows(vfs: &MemoryVfs, schema: &Arc<Schema>) -> DiskImage {
                 "metric": "steps", "source": "watch", "start_ms": number, "value": number,
                 "place": if number % 3 == 0 { json!(number) } else { json!("somewhere") },
             });
-            let row = StoredEntity {
-                fields: serde_json::from_value(fields).unwrap(),
-                version: Version(1),
-                seq: Seq(number),
-                updated_at: ServerTime(1),
-                state: RowState::Clean,
-                import_id: None,
-            };
-            transaction.put_entity(&key, &row).unwrap();
+            transaction.put_entity(&key, &row(number, fields)).unwrap();
         }
     }
     transaction.commit().unwrap();
@@ -228,15 +232,8 @@ fn rows_are_carried_once_wherever_it_is_stopped() {
     for number in 0..MANY {
         let key = EntityKey::new("Sample", format!("row-{number:05}")).unwrap();
         let place = if number % 2 == 0 { "here" } else { "somewhere" };
-        let row = StoredEntity {
-            fields: serde_json::from_value(json!({"place": place, "number": number})).unwrap(),
-            version: Version(1),
-            seq: Seq(number),
-            updated_at: ServerTime(1),
-            state: RowState::Clean,
-            import_id: None,
-        };
-        transaction.put_entity(&key, &row).unwrap();
+        let fields = json!({"place": place, "number": number});
+        transaction.put_entity(&key, &row(number, fields)).unwrap();
     }
     transaction.commit().unwrap();
     drop(store);
