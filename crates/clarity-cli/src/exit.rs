@@ -31,6 +31,7 @@ Environment:
   CLARITY_STORE            folder of the device's store, where --store is not given
   CLARITY_KEY              key of an encrypted store: 64 hexadecimal digits
   CLARITY_KEY_FILE         file with that key, where --key-file is not given
+  CLARITY_LOG              level of the log on stderr, where --log is not given
   CLARITY_PASSWORD         password for sign-up and login
   CLARITY_STORE_BYTES_MAX  most bytes that the device's store may take";
 
@@ -124,7 +125,14 @@ impl CliError {
 
     /// A file that could not be read or written.
     pub(crate) fn file(path: &std::path::Path, error: &io::Error) -> Self {
-        Self::new(of_io(error), format!("{}: {error}", path.display()))
+        let path = path.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                Self::state(format!("{path}: there is no such file or folder"))
+            }
+            io::ErrorKind::InvalidData => Self::usage(format!("{path}: this is not a text file")),
+            _ => Self::new(of_io(error), format!("{path}: {error}")),
+        }
     }
 
     /// Whether whoever read our output went away, which is no error of ours.

@@ -6,6 +6,7 @@
 mod device;
 mod exit;
 mod generate;
+mod log;
 mod output;
 mod serve;
 mod signals;
@@ -25,6 +26,9 @@ struct Arguments {
     /// Print JSON on stdout: one object, or one object a line; progress goes to stderr
     #[arg(long, global = true)]
     json: bool,
+    /// Write a log of this level to stderr [default: warn for `serve`, off for all else]
+    #[arg(long, global = true, value_name = "LEVEL", env = "CLARITY_LOG", hide_env_values = true)]
+    log: Option<log::Level>,
     #[command(subcommand)]
     command: Command,
 }
@@ -51,6 +55,11 @@ fn main() -> ExitCode {
         Err(refusal) => return refuse(&refusal, wants_json),
     };
     let output = Output::new(arguments.json);
+    let usual = match arguments.command {
+        Command::Serve(_) => log::Level::Warn,
+        _ => log::Level::Off,
+    };
+    log::start(arguments.log.unwrap_or(usual), arguments.json);
     let result = match arguments.command {
         Command::Serve(arguments) => serve::serve(arguments, output),
         Command::DumpServer(arguments) => serve::dump(&arguments, output),

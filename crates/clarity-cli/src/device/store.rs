@@ -199,7 +199,7 @@ pub(crate) fn init(place: &Place, arguments: &InitArguments, output: Output) -> 
             (false, true) => "An encrypted store was made; keep a copy of its key",
             (false, false) => "A store was made",
         };
-        format!("{did}: {folder}")
+        format!("{did}: {folder}; it follows version {} of its schema", meta.schema_version)
     })?;
     Ok(ExitKind::Done)
 }

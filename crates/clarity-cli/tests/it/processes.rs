@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use serde_json::Value;
 
-use crate::support::{Device, Pair, Server, ran, real_export};
+use crate::support::{Device, PASSWORD, Pair, Server, ran, real_export};
 
 /// How many processes write while one syncs.
 const WRITERS: usize = 8;
@@ -85,6 +85,33 @@ fn a_device_that_watches_stays_in_sync() {
     let mut server = server;
     interrupt("-TERM", server.id());
     assert_eq!(server.wait(), Some(0));
+}
+
+/// Shows that the server's log has a line for each request, with its route and how it was answered,
+/// when it is asked to; none of them names an account, an entity or what a person wrote; and that
+/// without being asked nothing is logged of what went well.
+#[test]
+fn the_log_tells_of_requests_and_nothing_of_people() {
+    let logged_by = |more: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let file = std::fs::File::create(&log).unwrap();
+        let data = folder.path().join("server");
+        let server = Server::start_logging(&data, more, file.into());
+        let a = Device::signed_in(folder.path(), "a", &server);
+        a.ok(&["add", "Note", "--id", "canary-id", "title=canary-title"]);
+        a.ok(&["sync"]);
+        server.stop();
+        std::fs::read_to_string(log).unwrap()
+    };
+    assert_eq!(logged_by(&[]), "");
+    let log = logged_by(&["--log=info"]);
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let push = lines.iter().find(|line| line["fields"]["route"] == "/v1/push").unwrap();
+    assert_eq!(push["fields"]["status"], 200, "{push}");
+    for secret in ["canary", PASSWORD, "ann"] {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+    }
 }
 
 #[cfg(unix)]

@@ -43,7 +43,7 @@ pub(crate) fn clarity<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -
     let mut command = Command::new(env!("CARGO_BIN_EXE_clarity"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("CLARITY_PASSWORD", PASSWORD).env_remove("CLARITY_STORE");
-    for name in ["CLARITY_STORE_BYTES_MAX", "CLARITY_KEY", "CLARITY_KEY_FILE"] {
+    for name in ["CLARITY_STORE_BYTES_MAX", "CLARITY_KEY", "CLARITY_KEY_FILE", "CLARITY_LOG"] {
         command.env_remove(name);
     }
     command
@@ -147,8 +147,13 @@ impl Server {
     }
 
     pub(crate) fn start_with(data: &Path, more: &[&str]) -> Self {
+        Self::start_logging(data, more, Stdio::null())
+    }
+
+    /// Starts it with its log going somewhere.
+    pub(crate) fn start_logging(data: &Path, more: &[&str], log: Stdio) -> Self {
         let mut command = clarity(["--json", "serve", "--listen", "127.0.0.1:0", "--data"]);
-        let mut child = command.arg(data).args(more).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.arg(data).args(more).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).unwrap();
