@@ -58,6 +58,10 @@ pub struct UndoneImport {
     pub deleted: BTreeMap<EntityType, u64>,
     /// Entities that were changed since, by type: these stay.
     pub kept: BTreeMap<EntityType, u64>,
+    /// What this device gave up for space, of whatever origin, by type: which of it this import
+    /// brought is no longer known here, so it stays. An undo on a device that has it all takes it
+    /// back.
+    pub given_up: BTreeMap<EntityType, u64>,
 }
 
 type BatchSink<'s> = &'s mut dyn FnMut(Batch) -> ControlFlow<()>;
@@ -175,8 +179,15 @@ impl Client {
         if self.read(|tx| Ok(tx.import(import)?))?.is_none() {
             return Err(ClientError::NoSuchImport);
         }
+        let given_up = self.read(|tx| {
+            let mut counts: BTreeMap<_, u64> = tx.count_evicted_entities()?.into_iter().collect();
+            for month in tx.evicted_months(None)? {
+                *counts.entry(month.entity_type).or_default() += month.count;
+            }
+            Ok(counts)
+        })?;
         let (deleted, kept) = (BTreeMap::new(), BTreeMap::new());
-        let mut undone = UndoneImport { import, deleted, kept };
+        let mut undone = UndoneImport { import, deleted, kept, given_up };
         for entity_type in self.read(|tx| Ok(tx.entity_types()?))? {
             let mut options = ListOptions { after: None, limit: UNDO_ROWS, include_deleted: false };
             loop {

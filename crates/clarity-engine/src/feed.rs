@@ -6,7 +6,7 @@
 //! empty answer of a platform must not empty a store.
 
 use clarity_model::{EntityKey, LocalTime};
-use clarity_store::{SourceAlias, SourceRecord, StoreError, StoreTransaction};
+use clarity_store::{AliasState, SourceAlias, SourceRecord, StoreError, StoreTransaction};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::{Imported, Written};
 use crate::history::HistoryCause;
-use crate::write;
+use crate::{storage, write};
 
 /// Deletions that were found by comparison are held from this many on.
 pub const HELD_DELETIONS: u64 = 500;
@@ -357,8 +357,35 @@ pub(crate) fn withdraw(
     written: &mut Written,
 ) -> Result<(), WriteError> {
     let key = context.tx.present_key(&alias.key)?;
-    delete(context, &key, cause, written)?;
-    context.tx.put_alias(source, &SourceAlias { gone: true, ..alias })?;
+    let state = if is_away(context.tx, &key)? {
+        context.noted.away.push(key);
+        AliasState::GoneWhenHere
+    } else {
+        delete(context, &key, cause, written)?;
+        AliasState::Gone
+    };
+    context.tx.put_alias(source, &SourceAlias { state, ..alias })?;
+    Ok(())
+}
+
+/// Whether an entity is not here and was given up for space.
+pub(crate) fn is_away(tx: &StoreTransaction<'_>, key: &EntityKey) -> Result<bool, StoreError> {
+    Ok(tx.entity(key)?.is_none() && storage::is_away(tx, key)?)
+}
+
+/// Something that was given up for space is here again, or turned out to be nowhere: what sources
+/// withdrew meanwhile is deleted.
+pub(crate) fn came_back(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<(), StoreError> {
+    for (source, alias) in context.tx.aliases_gone_when_here(key)? {
+        match delete(context, key, HistoryCause::Withdrawn, &mut Written::default()) {
+            Ok(()) => {}
+            Err(WriteError::Store(error)) => return Err(error),
+            // A person is asked about it already; what they choose stands.
+            Err(_) => {}
+        }
+        let alias = SourceAlias { state: AliasState::Gone, ..alias };
+        context.tx.put_alias(&source, &alias)?;
+    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use crate::event::Write;
 use crate::schedule::Schedule;
 use crate::scope::is_first_reading;
 use crate::storage::{self, Arrival, StorageSettings};
-use crate::{identity, pull, push};
+use crate::{feed, identity, pull, push};
 
 /// Most entities that are wanted at once on a device.
 pub const WANTED_KEYS_MAX: u64 = 10_000;
@@ -201,6 +201,7 @@ pub(crate) fn answered(
         if !is_older {
             // Whatever was given up here under this key is there no more.
             context.tx.remove_evicted_entity(key)?;
+            feed::came_back(context, key)?;
         }
     }
     match (range, response.after) {

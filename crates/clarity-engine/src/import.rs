@@ -3,7 +3,8 @@
 
 use clarity_model::{EntityKey, EntityType, Fields, Kind, LocalTime, validate_fields};
 use clarity_store::{
-    ImportRecord, ListOptions, RowState, SourceAlias, StoreError, StoreTransaction, StoredEntity,
+    AliasState, ImportRecord, ListOptions, RowState, SourceAlias, StoreError, StoreTransaction,
+    StoredEntity,
 };
 use serde_json::Value;
 
@@ -48,7 +49,12 @@ pub(crate) fn import(context: &mut Context<'_, '_>, import: Import) -> Result<Wr
             (ImportDeletion::External(_), None) => {}
             (ImportDeletion::Entity(key), _) => {
                 let key = context.tx.present_key(&key)?;
-                feed::delete(context, &key, HistoryCause::Withdrawn, &mut written)?;
+                if feed::is_away(context.tx, &key)? {
+                    context.noted.away.push(key);
+                    written.imported.away += 1;
+                } else {
+                    feed::delete(context, &key, HistoryCause::Withdrawn, &mut written)?;
+                }
             }
         }
     }
@@ -141,7 +147,7 @@ fn take(
         key,
         version: external.version.max(before.and_then(|alias| alias.version)),
         round: feed.state.round,
-        gone: before.is_some_and(|alias| alias.gone) && is_deleted,
+        state: before.filter(|_| is_deleted).map_or(AliasState::Linked, |alias| alias.state),
     };
     if before != Some(&alias) {
         context.tx.put_alias(feed.source, &alias)?;
@@ -187,11 +193,11 @@ fn by_name(
     let row = context.tx.entity(&key)?;
     Ok(match row {
         // The source has it again.
-        _ if alias.gone && is_newer => match row.map(|row| row.state) {
+        _ if alias.state.is_gone() && is_newer => match row.map(|row| row.state) {
             Some(RowState::Clean | RowState::Pending) => Verdict::Changed(key),
             _ => Verdict::New(key),
         },
-        _ if alias.gone => Verdict::DeletedBefore(key),
+        _ if alias.state.is_gone() => Verdict::DeletedBefore(key),
         None => what_is_not_here(context, key, None, fields)?,
         Some(row) if !row.state.is_visible() => Verdict::DeletedBefore(key),
         Some(row) if row.fields == *fields || is_known => Verdict::Duplicate(key),
@@ -209,7 +215,7 @@ fn not_another(
 ) -> Result<Verdict, WriteError> {
     let Verdict::Changed(key) = &verdict else { return Ok(verdict) };
     let others = context.tx.aliases_of(source, key)?;
-    let is_taken = others.iter().any(|other| other.external != external && !other.gone);
+    let is_taken = others.iter().any(|other| other.external != external && !other.state.is_gone());
     Ok(if is_taken { Verdict::New(sibling) } else { verdict })
 }
 

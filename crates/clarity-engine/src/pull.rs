@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::schedule::Schedule;
 use crate::settle::{keep_losses, keeps_entity, put_newer_confirmed, remove_carried, sent};
 use crate::storage::{self, Arrival, StorageSettings};
-use crate::{identity, ids, lane, push, revert, scope, view};
+use crate::{feed, identity, ids, lane, push, revert, scope, view};
 
 /// The number of the one cursor that a device has: its scope says what it follows.
 pub(crate) const WHOLE_ACCOUNT: u32 = 0;
@@ -233,8 +233,12 @@ pub(crate) fn one_row(
         return scope::leave(context, &row);
     }
     let key = row.key.clone();
-    put_row(context, schedule, row, arrival)?;
-    ids::correct(context, &key)
+    let came_back = put_row(context, schedule, row, arrival)?;
+    ids::correct(context, &key)?;
+    if came_back {
+        feed::came_back(context, &key)?;
+    }
+    Ok(())
 }
 
 /// A row under the key that its entity has here. A row that holds a create of this device under
@@ -254,41 +258,44 @@ fn under_present_key(context: &mut Context<'_, '_>, row: Row) -> Result<Row, Sto
     Ok(Row { key: context.tx.present_key(&row.key)?, ..row })
 }
 
+/// Stores a row; whether something that was given up for space is here again.
 fn put_row(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
     row: Row,
     arrival: Arrival,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let first = arrival != Arrival::Pulled;
     let away = storage::is_away(context.tx, &row.key)?;
     let row = if away { Some(row) } else { insert_new(context, first, row)? };
-    let Some(row) = row else { return Ok(()) };
+    let Some(row) = row else { return Ok(false) };
     let local = context.tx.entity(&row.key)?;
-    if away && local.is_none() {
+    let came_back = away && local.is_none();
+    if came_back {
         let resync = schedule.resync;
         if !storage::arrives(context, &row, arrival, resync)? {
             context.noted.entity(&row.key);
-            return Ok(());
+            return Ok(false);
         }
     }
     let waiting = local
         .as_ref()
         .is_some_and(|local| matches!(local.state, RowState::Pending | RowState::PendingDelete));
     if waiting {
-        return under_waiting(context, schedule, row, local);
+        under_waiting(context, schedule, row, local)?;
+        return Ok(false);
     }
     let known = local.as_ref().map(|local| local.version).unwrap_or(Version(0));
     if row.fields.is_none() && !row.deleted {
         schedule.rows_missing |= row.version > known;
         context.tx.set_entity_seq(&row.key, row.seq)?;
-        return Ok(());
+        return Ok(false);
     }
     if row.version <= known && !schedule.resync {
         if row.version == known {
             context.tx.set_entity_seq(&row.key, row.seq)?;
         }
-        return Ok(());
+        return Ok(false);
     }
     let import_id = local.and_then(|local| local.import_id);
     let stored = StoredEntity {
@@ -301,7 +308,7 @@ fn put_row(
     };
     context.tx.put_entity(&row.key, &stored)?;
     context.noted.entity(&row.key);
-    Ok(())
+    Ok(came_back)
 }
 
 /// A row under waiting operations: those that it contains are settled in the same step in which

@@ -82,7 +82,7 @@ pub use recovery::{Salvage, Salvaged, TableReport};
 #[cfg(not(target_arch = "wasm32"))]
 pub use rekey::KeyChange;
 pub use rollup::DayRollup;
-pub use source::{SourceAlias, SourceRecord};
+pub use source::{AliasState, SourceAlias, SourceRecord};
 pub use store::{Reader, Store, StoreSize};
 pub use transaction::StoreTransaction;
 pub use wanted::{WantedRange, WishState};

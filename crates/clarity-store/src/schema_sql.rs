@@ -171,7 +171,8 @@ const VERSION_1: &str = concat!(
 /// `source_alias`: what a source calls an entity.
 /// - `source`, `external`: its name there; `type`, `id`: the entity
 /// - `version`: the source's version that was imported last; `round`: the number of the last
-///   comparison that saw it; `gone`: 1 when the source said that it no longer has it
+///   comparison that saw it; `gone`: 1 when the source said that it no longer has it, 2 when it
+///   said so of something that was given up for space, which is deleted when it is here again
 ///
 /// `kept`: entities with a priority of their own instead of their type's.
 /// - `type`, `id`: which; `priority`: 0 low, 1 normal, 2 high, 3 critical

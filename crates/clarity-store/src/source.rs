@@ -42,8 +42,44 @@ pub struct SourceAlias {
     pub version: Option<i64>,
     /// The comparison in which it was last seen.
     pub round: i64,
-    /// Whether the source has said that it is gone.
-    pub gone: bool,
+    /// What the source says of it.
+    pub state: AliasState,
+}
+
+/// What a source last said of something that it has a name for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AliasState {
+    /// It has it.
+    Linked,
+    /// It no longer has it.
+    Gone,
+    /// It no longer has it, and this device had given it up for space: it is deleted when it is
+    /// here again.
+    GoneWhenHere,
+}
+
+impl AliasState {
+    /// Whether the source no longer has it.
+    #[must_use]
+    pub fn is_gone(self) -> bool {
+        self != Self::Linked
+    }
+
+    fn column(self) -> i64 {
+        match self {
+            Self::Linked => 0,
+            Self::Gone => 1,
+            Self::GoneWhenHere => 2,
+        }
+    }
+
+    fn of_column(value: i64) -> Self {
+        match value {
+            0 => Self::Linked,
+            2 => Self::GoneWhenHere,
+            _ => Self::Gone,
+        }
+    }
 }
 
 impl std::fmt::Debug for SourceAlias {
@@ -51,7 +87,7 @@ impl std::fmt::Debug for SourceAlias {
         formatter
             .debug_struct("SourceAlias")
             .field("round", &self.round)
-            .field("gone", &self.gone)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
@@ -141,6 +177,24 @@ impl StoreTransaction<'_> {
         self.read_all(&sql, params![entity_type, IdValue::of(&key.id), source], read_alias)
     }
 
+    /// What sources no longer have of an entity and is to be deleted now that it is here, each with
+    /// the source.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn aliases_gone_when_here(
+        &self,
+        key: &EntityKey,
+    ) -> Result<Vec<(String, SourceAlias)>, StoreError> {
+        let sql = "SELECT external, type, id, version, round, gone, source
+             FROM source_alias INDEXED BY source_alias_by_entity
+             WHERE type = ?1 AND id = ?2 AND gone = 2 ORDER BY source, external";
+        let entity_type = key.entity_type.as_str();
+        self.read_all(sql, params![entity_type, IdValue::of(&key.id)], |row| {
+            Ok((row.get(6)?, read_alias(row)?))
+        })
+    }
+
     /// Keeps or replaces what a source means by a name.
     ///
     /// # Errors
@@ -157,7 +211,7 @@ impl StoreTransaction<'_> {
                 IdValue::of(&alias.key.id),
                 alias.version,
                 alias.round,
-                alias.gone,
+                alias.state.column(),
             ],
         )?;
         Ok(())
@@ -216,6 +270,6 @@ fn read_alias(row: &Row<'_>) -> Result<SourceAlias, StoreError> {
         key: read_key(row, 1, "source_alias")?,
         version: row.get(3)?,
         round: row.get(4)?,
-        gone: row.get(5)?,
+        state: AliasState::of_column(row.get(5)?),
     })
 }

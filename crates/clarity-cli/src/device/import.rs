@@ -262,6 +262,7 @@ fn undo(client: &Client, import: i64, really: bool, output: Output) -> CliResult
         if really { client.undo_import(import)? } else { client.preview_undo_import(import)? };
     let object = json!({
         "import": undone.import, "done": really, "deleted": undone.deleted, "kept": undone.kept,
+        "given_up": undone.given_up,
     });
     output.show(&object, || undo_words(&undone, really))?;
     Ok(ExitKind::Done)
@@ -274,11 +275,18 @@ fn undo_words(undone: &UndoneImport, really: bool) -> String {
         if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
     };
     let (deleted, kept) = (list(&undone.deleted), list(&undone.kept));
+    let given_up = match undone.given_up.is_empty() {
+        true => String::new(),
+        false => format!(
+            "stays, because this device gave it up for space and no longer knows what brought it: {}\n",
+            list(&undone.given_up)
+        ),
+    };
     let end = if really {
         "what was deleted stays in the history for 30 days".to_owned()
     } else {
         format!("to do it: clarity device import --undo {} --yes", undone.import)
     };
     let verb = if really { "deleted" } else { "would be deleted" };
-    format!("{verb}: {deleted}\nkept, because it was changed since: {kept}\n{end}")
+    format!("{verb}: {deleted}\nkept, because it was changed since: {kept}\n{given_up}{end}")
 }

@@ -1,6 +1,6 @@
 //! How much is kept on a device, at a terminal.
 
-use crate::support::{Device, Server};
+use crate::support::{Device, Server, real_export};
 
 /// Shows that a device with no room gives up what the server has, says so when it is asked for it,
 /// and gets back and keeps what a person wants to have.
@@ -31,4 +31,24 @@ fn what_was_given_up_comes_back_when_it_is_wanted() {
     a.ok(&["sync"]);
     assert_eq!(a.run(&["show", "Note/one"]).code, Some(3));
     assert_eq!(a.run(&["storage", "--budget", "much"]).code, Some(2));
+}
+
+/// Shows that taking an import back says what it cannot take back: what this device gave up for
+/// space stays, is named with how many there are, and is still at the server.
+#[test]
+fn what_was_given_up_is_not_taken_back_with_its_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("server"));
+    let a = Device::signed_in(folder.path(), "a", &server);
+    let import = a.ok(&["import", &real_export()])["import"].to_string();
+    a.ok(&["sync"]);
+    assert_eq!(a.ok(&["import", "--undo", &import])["given_up"], serde_json::json!({}));
+    a.ok(&["storage", "--budget", "0"]);
+    a.ok(&["sync"]);
+    let undone = a.ok(&["import", "--undo", &import, "--yes"]);
+    assert_eq!(undone["given_up"]["HealthMetric"], 1_862, "{undone}");
+    a.ok(&["sync"]);
+    let b = Device::signed_in(folder.path(), "b", &server);
+    b.ok(&["sync"]);
+    assert_eq!(b.count("HealthMetric"), 1_862);
 }

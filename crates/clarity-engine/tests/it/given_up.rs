@@ -1,10 +1,13 @@
 //! What was given up for space meets what else happens to it: a narrower scope, other ids, its own
 //! priority, a single fetch.
 
-use clarity_engine::protocol::model::{EntityKey, EntityType, Priority, Schema, ServerTime};
+use clarity_engine::protocol::model::{EntityKey, EntityType, Kind, Priority, Schema, ServerTime};
 use clarity_engine::protocol::{FailureClass, Scope};
-use clarity_engine::store::Month;
-use clarity_engine::{Event, StorageSettings, Wanted, Write, WriteError};
+use clarity_engine::store::{AliasState, Month};
+use clarity_engine::{
+    Event, ExternalName, Import, ImportDeletion, ImportSample, StorageSettings, Wanted, Write,
+    WriteError,
+};
 use serde_json::{Value, json};
 
 use crate::given_ids::{SCHEMA, made, plan};
@@ -227,4 +230,63 @@ fn a_backend_without_stretches_is_read_again() {
         clarity_engine::protocol::FetchResponse { ranges_done: 1, ..wire::fetched(&[], &[]) };
     assert_eq!(bench.answer_fetch(done).ranges[0].to_ms, Some(MARCH));
     assert!(bench.status().idle);
+}
+
+const WATCH: &str = "watch";
+
+/// What a source gives and takes back, each by its name.
+fn feed(bench: &mut Bench, given: &[(&str, &EntityKey, &Value, i64)], gone: &[&str]) {
+    let samples = given.iter().map(|(name, key, fields, version)| ImportSample {
+        key: (*key).clone(),
+        sibling: EntityKey { id: sample(999, MARCH, 0).0.id, ..(*key).clone() },
+        fields: wire::fields((*fields).clone()),
+        external: Some(ExternalName { id: (*name).to_owned(), version: Some(*version) }),
+    });
+    let deletions = gone.iter().map(|name| ImportDeletion::External((*name).to_owned()));
+    bench.write(Write::Import(Import {
+        import_id: 9,
+        source: Some(WATCH.to_owned()),
+        samples: samples.collect(),
+        deletions: deletions.collect(),
+        ..Import::default()
+    }));
+}
+
+/// Shows that what a source takes back is deleted although it had been given up for space: it is
+/// fetched, and deleted when it comes; what the source still has stays.
+#[test]
+fn what_a_source_takes_back_is_deleted_when_it_is_here_again() {
+    let samples = [sample(1, MARCH + 5, 10), sample(2, MARCH + 9, 20)];
+    let mut bench = without_samples(&samples);
+    let [(one, one_fields), (two, two_fields)] = &samples;
+    feed(&mut bench, &[("a", one, one_fields, 1), ("b", two, two_fields, 1)], &[]);
+    feed(&mut bench, &[], &["a"]);
+    assert!(!is_here(&mut bench, one));
+    assert_eq!(waiting(&mut bench, one), []);
+    assert!(bench.store().begin().unwrap().key_wanted(one).unwrap().is_some());
+    bench.answer_fetch(wire::fetched(&[wire::row(one, 1, one_fields.clone())], &[]));
+    assert_eq!(waiting(&mut bench, one), [Kind::Delete]);
+    fetch(&mut bench, &[(two, two_fields.clone())]);
+    assert_eq!(waiting(&mut bench, two), []);
+    let tx = bench.store().begin().unwrap();
+    assert_eq!(tx.alias(WATCH, "a").unwrap().unwrap().state, AliasState::Gone);
+}
+
+/// Shows that what a source takes back and then has again, before it was fetched, stays.
+#[test]
+fn what_a_source_has_again_stays() {
+    let samples = [sample(1, MARCH + 5, 10)];
+    let mut bench = without_samples(&samples);
+    let [(one, fields)] = &samples;
+    feed(&mut bench, &[("a", one, fields, 1)], &[]);
+    feed(&mut bench, &[], &["a"]);
+    feed(&mut bench, &[("a", one, fields, 2)], &[]);
+    bench.answer_fetch(wire::fetched(&[wire::row(one, 1, fields.clone())], &[]));
+    assert!(is_here(&mut bench, one));
+    assert!(!waiting(&mut bench, one).contains(&Kind::Delete));
+}
+
+fn waiting(bench: &mut Bench, key: &EntityKey) -> Vec<Kind> {
+    let lane = bench.store().begin().unwrap().lane(key).unwrap();
+    lane.into_iter().map(|operation| operation.kind).collect()
 }
