@@ -39,6 +39,12 @@ pub(crate) struct ServeArguments {
     /// A proxy in front makes connections secure: listen beyond this machine
     #[arg(long)]
     behind_proxy: bool,
+    /// Folder with the files of a web app to serve from the same address
+    #[arg(long, value_name = "FOLDER")]
+    app: Option<PathBuf>,
+    /// Origin of a web app that another address serves, such as https://pulse.example.org
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allow_origins: Vec<String>,
     /// The database was restored from a backup: devices compare what they have with it
     #[arg(long)]
     restored: bool,
@@ -75,10 +81,16 @@ pub(crate) fn serve(arguments: ServeArguments, output: Output) -> CliResult {
         Some(path) => read_schema(path)?,
         None => Schema::shipped().map_err(|error| CliError::unexpected(error.to_string()))?,
     };
+    if let Some(app) = arguments.app.as_ref().filter(|app| !app.join("index.html").is_file()) {
+        let words = format!("there is no index.html in {}; build the app first", app.display());
+        return Err(CliError::usage(words));
+    }
     let mut config = Config::new(arguments.data, Arc::new(schema));
     config.listen = arguments.listen;
     config.auth.open_sign_up = arguments.open_sign_up;
     config.behind_proxy = arguments.behind_proxy;
+    config.app_dir = arguments.app;
+    config.allow_origins = arguments.allow_origins;
     config.restored = arguments.restored;
     config.keep_receipts = arguments.keep_receipts;
     config.rest_ids = match arguments.rest_ids {

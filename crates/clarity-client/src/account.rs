@@ -6,8 +6,8 @@ use clarity_engine::{Event, TokenResult};
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::http::HttpTransport;
+use crate::storing::now;
 use crate::transport::{Refreshed, Transport};
-use crate::worker::now;
 
 impl Client {
     /// Asks the server something with the access token, and once more with a new one when that has

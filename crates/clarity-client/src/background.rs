@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::driver::{Hints, POLL_INTERVAL};
 use crate::error::ClientError;
+use crate::storing::now;
 use crate::transport::{Transport, TransportFuture};
-use crate::worker::now;
 
 /// How much time a window has where nobody says otherwise: systems end an app after 30 s.
 pub const BACKGROUND_TIME: Duration = Duration::from_secs(25);

@@ -155,7 +155,7 @@ impl Client {
             "schema_of_store": meta.schema_version,
             "store_made_at": meta.created_at,
             "encrypted": self.is_encrypted()?,
-            "now": crate::worker::now(),
+            "now": crate::storing::now(),
         }))
     }
 

@@ -23,10 +23,11 @@ use tokio::sync::{broadcast, oneshot};
 use crate::device::Device;
 use crate::error::ClientError;
 use crate::explain::SyncedBy;
-use crate::readers::Readers;
+use crate::platform::{Readers, Worker};
+#[cfg(not(target_arch = "wasm32"))]
 use crate::sources::Registered;
+use crate::storing::{Command, Effects, now};
 use crate::upkeep::{Accesses, Upkeep};
-use crate::worker::{Command, Effects, Worker, now};
 
 /// How a client opens its store.
 #[derive(Debug, Clone)]
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     engine: Engine,
     accesses: Arc<Accesses>,
     path: PathBuf,
+    #[cfg(not(target_arch = "wasm32"))]
     sources: Registered,
 }
 
@@ -141,11 +143,11 @@ impl Client {
     pub fn open(options: ClientOptions) -> Result<Self, ClientError> {
         let schema = options.schema()?;
         let device = Device::open(&options.store, Arc::clone(&schema), now())?;
-        let readers = Readers::open(options.store.clone(), Arc::clone(&schema))?;
         let engine = Engine::new(&schema);
         let accesses = Arc::new(Accesses::default());
         let upkeep = Upkeep::new(options.store.path.clone(), Arc::clone(&accesses));
         let (worker, effects) = Worker::start(device, upkeep)?;
+        let readers = Readers::open(&worker, options.store.clone(), schema)?;
         let inner = Inner {
             worker,
             effects: Mutex::new(Some(effects)),
@@ -154,6 +156,7 @@ impl Client {
             engine,
             accesses,
             path: options.store.path,
+            #[cfg(not(target_arch = "wasm32"))]
             sources: Registered::default(),
         };
         let client = Self { inner: Arc::new(inner) };
@@ -189,6 +192,7 @@ impl Client {
         &self.inner.path
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn registered(&self) -> &Registered {
         &self.inner.sources
     }
@@ -219,7 +223,7 @@ impl Client {
         let (answer, wait) = oneshot::channel();
         // The caller may have gone; then nobody wants the answer.
         let answer = Box::new(move |result| drop(answer.send(result)));
-        self.inner.worker.send(Command::Write(write, answer))?;
+        self.inner.worker.submit(write, answer)?;
         Ok(async move { wait.await.unwrap_or(Err(ClientError::Closed)) })
     }
 

@@ -109,7 +109,6 @@ impl Device {
     }
 
     /// Whether the schema has steps, which what waits may have to be brought in line with.
-    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn has_steps(&self) -> bool {
         self.store.schema().steps_version() > 0
     }

@@ -1,4 +1,4 @@
-//! The driver on tokio: it carries out what the engine asks for and tells it what happened.
+//! The driver: it carries out what the engine asks for and tells it what happened.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use clarity_engine::protocol::model::LocalTime;
 use clarity_engine::protocol::{Failure, FailureClass, Hint};
-use clarity_engine::store::{Credentials, DrainLock};
+use clarity_engine::store::Credentials;
 use clarity_engine::{Effect, Event, Pause, Stalled, Status, TokenResult};
 use serde::Serialize;
 use tokio::sync::{Notify, broadcast, oneshot};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::platform::{DrainLock, Instant, Polling, Tasks, sleep, timeout};
+use crate::storing::{Command, Effects, now};
 use crate::transport::{Refreshed, Traffic, Transport};
-use crate::worker::{Command, Effects, now};
 
 /// How often another process's writes and a held lock are looked for.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -145,7 +144,7 @@ impl Client {
                 return Err(ClientError::HeldElsewhere);
             }
             // Something changes, or time passes for the patience.
-            let next = tokio::time::timeout(POLL_INTERVAL, changes.recv()).await;
+            let next = timeout(POLL_INTERVAL, changes.recv()).await;
             if let Ok(Err(broadcast::error::RecvError::Closed)) = next {
                 return Err(ClientError::Closed);
             }
@@ -177,7 +176,7 @@ impl Client {
         self.worker().send(Command::Drain(lock, done))?;
         wait.await.map_err(|_| ClientError::Closed)?;
         started();
-        let mut driver = Driver { client: self, transport, tasks: JoinSet::new(), wake_at: None };
+        let mut driver = Driver { client: self, transport, tasks: Tasks::new(), wake_at: None };
         if hints == Hints::Heard {
             driver.listen_for_hints();
         }
@@ -197,7 +196,7 @@ impl Client {
             is_held();
             tokio::select! {
                 () = stop.as_mut() => return Ok(None),
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = sleep(POLL_INTERVAL) => {}
             }
         }
     }
@@ -281,7 +280,7 @@ impl Drop for Taken<'_> {
 struct Driver<'c, T: Transport> {
     client: &'c Client,
     transport: Arc<T>,
-    tasks: JoinSet<()>,
+    tasks: Tasks,
     wake_at: Option<Instant>,
 }
 
@@ -291,12 +290,12 @@ impl<T: Transport> Driver<'_, T> {
         mut effects: Taken<'_>,
         mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), ClientError> {
-        let mut poll = tokio::time::interval(POLL_INTERVAL);
+        let mut poll = Polling::every(POLL_INTERVAL);
         loop {
             let wake_at = self.wake_at;
             let wake = async {
                 match wake_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
+                    Some(at) => sleep(at.saturating_duration_since(Instant::now())).await,
                     None => std::future::pending().await,
                 }
             };
@@ -310,7 +309,7 @@ impl<T: Transport> Driver<'_, T> {
                     self.wake_at = None;
                     self.client.worker().send(Command::Event(Event::Timer))?;
                 }
-                _ = poll.tick() => self.client.worker().send(Command::Poll)?,
+                () = poll.tick() => self.client.worker().send(Command::Poll)?,
                 Some(_) = self.tasks.join_next() => {}
             }
         }
@@ -380,7 +379,7 @@ impl<T: Transport> Driver<'_, T> {
                 }
                 let lasted = opened.elapsed() >= HINTS_PAUSE_MAX;
                 pause = if lasted { HINTS_PAUSE_MIN } else { (pause * 2).min(HINTS_PAUSE_MAX) };
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
                 let Ok(succeeded) = successes(&client) else { return };
                 known = succeeded;
                 // Hints may have been missed while the stream was down.

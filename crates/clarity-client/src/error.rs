@@ -177,6 +177,7 @@ fn of_write(error: &WriteError) -> ErrorKind {
         | WriteError::NothingToUndo(_)
         | WriteError::UndoneAlready(_)
         | WriteError::HasDependents(_)
+        | WriteError::TooManyUnheard
         | WriteError::ConflictMoved => ErrorKind::State,
         _ => ErrorKind::Invalid,
     }

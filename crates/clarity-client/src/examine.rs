@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::explain::SyncedBy;
-use crate::upkeep::free_bytes;
-use crate::worker::now;
+use crate::platform::free_bytes;
+use crate::storing::now;
 
 /// Most findings of damage that are told.
 const DAMAGES_MAX: u32 = 20;

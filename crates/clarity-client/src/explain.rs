@@ -3,11 +3,11 @@
 use std::sync::PoisonError;
 
 use clarity_engine::protocol::model::{Counter, EntityKey};
-use clarity_engine::store::DrainLock;
 use clarity_engine::{EntityExplanation, Explanation};
 
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::platform::is_drained;
 
 /// Who keeps a store in sync at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -48,8 +48,7 @@ impl Client {
     /// When the file of the lock cannot be read.
     pub fn synced_by(&self) -> Result<SyncedBy, ClientError> {
         let own = self.effects().lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        // Whoever runs here may itself wait for another one that has the lock.
-        Ok(match (DrainLock::is_held(self.path())?, own) {
+        Ok(match (is_drained(self.path(), own)?, own) {
             (true, true) => SyncedBy::ThisClient,
             (true, false) => SyncedBy::Another,
             (false, _) => SyncedBy::Nobody,

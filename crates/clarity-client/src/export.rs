@@ -21,7 +21,7 @@ use crate::archive::{
 };
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::worker::now;
+use crate::storing::now;
 
 /// How many rows one read takes.
 const ROWS: usize = 1_000;

@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::driver::POLL_INTERVAL;
 use crate::error::ClientError;
 use crate::explain::SyncedBy;
+use crate::platform::timeout;
 
 /// What became of something that was to be fetched.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -78,7 +79,7 @@ impl Client {
                 return Ok(ended.map(|one| one.unwrap_or_else(|| not_now.clone())).collect());
             }
             // Something changes here, or another process has written.
-            let next = tokio::time::timeout(POLL_INTERVAL, changes.recv()).await;
+            let next = timeout(POLL_INTERVAL, changes.recv()).await;
             if let Ok(Err(broadcast::error::RecvError::Closed)) = next {
                 return Err(ClientError::Closed);
             }
@@ -94,7 +95,7 @@ impl Client {
     fn in_the_way(&self, failures: i64) -> Result<Option<Fetched>, ClientError> {
         let status = self.status()?;
         if let Some(stalled) = status.stalled {
-            let soon = crate::worker::now().plus_ms(SOON_MS);
+            let soon = crate::storing::now().plus_ms(SOON_MS);
             let is_tried = stalled.next_attempt.is_some_and(|next| next <= soon);
             if is_tried && self.failures()? == failures {
                 return Ok(None);

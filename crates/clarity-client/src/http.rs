@@ -11,26 +11,17 @@ use clarity_engine::protocol::{
     classify, decode, path, retry_after_ms,
 };
 use clarity_engine::{Request, Response};
-use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE as TYPE, DATE, HeaderMap, HeaderName,
-    RETRY_AFTER,
-};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ClientError;
+use crate::platform::{Answered, Carrier, compressed, timeout};
+use crate::storing::now;
 use crate::transport::{Refreshed, Traffic, Transport, TransportFuture};
 
-/// How long to wait for a connection.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for a whole answer: a page of the largest size over a slow line.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bodies from this size on are compressed.
-const COMPRESS_FROM_BYTES: usize = 1_024;
-/// The level of zstd for requests: the fastest, since a request is small and its device may be.
-const COMPRESSION_LEVEL: i32 = 1;
 /// Longest silence on the event stream, in which the server says every 15 s that it is there.
 const EVENTS_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Longest line of the event stream that is kept.
@@ -42,7 +33,7 @@ const EVENT_BYTES_MAX: usize = 64 * 1024;
 /// a success. Redirects are not followed, because only a captive portal makes them.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
-    http: reqwest::Client,
+    carrier: Carrier,
     address: String,
     answer_timeout: Duration,
     counted: Arc<Counted>,
@@ -55,29 +46,40 @@ struct Counted {
     received: AtomicU64,
 }
 
+/// One request as it travels.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: &'static str,
+    pub(crate) address: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Vec<u8>>,
+    /// How long to wait for the whole answer; without an end when absent.
+    pub(crate) timeout: Option<Duration>,
+}
+
 impl HttpTransport {
     /// A transport to the server at `address`, such as `http://127.0.0.1:8787`.
     ///
     /// # Errors
     /// When `address` is not an address.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(address: &str) -> Result<Self, ClientError> {
-        let parsed = reqwest::Url::parse(address);
-        let valid = parsed.is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none()
-        });
-        if !valid {
-            return Err(ClientError::Address(address.to_owned()));
-        }
-        // Another part of the program may have chosen the provider first; either will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("clarity-sync/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|_| ClientError::Address(address.to_owned()))?;
+        Ok(Self::over(Carrier::new(address)?, address))
+    }
+
+    /// A transport to the server at `address`, such as `https://pulse.example.org`, over what the
+    /// page makes of requests.
+    ///
+    /// # Errors
+    /// When `address` is not an address.
+    #[cfg(target_arch = "wasm32")]
+    pub fn new(address: &str, page: crate::platform::PageRequests) -> Result<Self, ClientError> {
+        Ok(Self::over(Carrier::new(address, page)?, address))
+    }
+
+    fn over(carrier: Carrier, address: &str) -> Self {
         let address = address.trim_end_matches('/').to_owned();
-        Ok(Self { http, address, answer_timeout: ANSWER_TIMEOUT, counted: Arc::default() })
+        Self { carrier, address, answer_timeout: ANSWER_TIMEOUT, counted: Arc::default() }
     }
 
     /// Waits this long for a whole answer, instead of 60 s. An answer that takes longer is none,
@@ -158,8 +160,8 @@ impl HttpTransport {
         path: &str,
         access_token: &str,
     ) -> Result<A, ClientError> {
-        let request = self.http.get(format!("{}{path}", self.address));
-        let bytes = self.carry(request, Some(access_token)).await.map_err(|r| r.failure)?;
+        let answer = self.carry("GET", path, None, Some(access_token)).await;
+        let bytes = answer.map_err(|refusal| refusal.failure)?;
         Ok(decode(&bytes).map_err(unreadable)?)
     }
 
@@ -168,8 +170,8 @@ impl HttpTransport {
     /// # Errors
     /// When the server refuses or cannot be reached.
     pub async fn delete(&self, path: &str, access_token: &str) -> Result<(), ClientError> {
-        let request = self.http.delete(format!("{}{path}", self.address));
-        self.carry(request, Some(access_token)).await.map_err(|refusal| refusal.failure)?;
+        let answer = self.carry("DELETE", path, None, Some(access_token)).await;
+        answer.map_err(|refusal| refusal.failure)?;
         Ok(())
     }
 
@@ -179,32 +181,34 @@ impl HttpTransport {
         body: Vec<u8>,
         access_token: Option<&str>,
     ) -> Result<Vec<u8>, Refusal> {
-        let request = self.http.post(format!("{}{path}", self.address)).header(TYPE, CONTENT_TYPE);
-        let compressed = (body.len() >= COMPRESS_FROM_BYTES)
-            .then(|| zstd::bulk::compress(&body, COMPRESSION_LEVEL).ok())
-            .flatten();
-        let bytes = compressed.as_ref().map_or(body.len(), Vec::len);
-        self.counted.sent.fetch_add(bytes as u64, Ordering::Relaxed);
-        let request = match compressed {
-            Some(compressed) => request.header(CONTENT_ENCODING, "zstd").body(compressed),
-            None => request.body(body),
-        };
-        self.carry(request, access_token).await
+        self.carry("POST", path, Some(body), access_token).await
     }
 
     async fn carry(
         &self,
-        request: reqwest::RequestBuilder,
+        method: &'static str,
+        path: &str,
+        body: Option<Vec<u8>>,
         access_token: Option<&str>,
     ) -> Result<Vec<u8>, Refusal> {
-        let request = request.header(PROTOCOL_HEADER, PROTOCOL_VERSION.to_string());
-        let request = request.header(ACCEPT, CONTENT_TYPE).timeout(self.answer_timeout);
-        let request = match access_token {
-            Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
-            None => request,
-        };
-        let answer = request.send().await.map_err(|error| no_answer(&error))?;
-        take_in(answer, &self.counted).await
+        let mut asked = self.asked(method, path, access_token);
+        asked.headers.push(("accept", CONTENT_TYPE.to_owned()));
+        asked.timeout = Some(self.answer_timeout);
+        if let Some(body) = body {
+            let (body, coding) = compressed(body);
+            self.counted.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
+            asked.headers.push(("content-type", CONTENT_TYPE.to_owned()));
+            asked.headers.extend(coding.map(|coding| ("content-encoding", coding.to_owned())));
+            asked.body = Some(body);
+        }
+        take_in(self.carrier.ask(asked).await?, &self.counted).await
+    }
+
+    fn asked(&self, method: &'static str, path: &str, access_token: Option<&str>) -> Asked {
+        let mut headers = vec![(PROTOCOL_HEADER, PROTOCOL_VERSION.to_string())];
+        headers.extend(access_token.map(|token| ("authorization", format!("Bearer {token}"))));
+        let address = format!("{}{path}", self.address);
+        Asked { method, address, headers, body: None, timeout: None }
     }
 }
 
@@ -230,75 +234,42 @@ fn unreadable(error: protocol::DecodeError) -> Failure {
     Failure::new(FailureClass::Transient, format!("the server's answer cannot be read: {error}"))
 }
 
-/// Why no answer came, without the address, which may name a person's own machine.
-pub(crate) fn no_answer(error: &reqwest::Error) -> Failure {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    let mut tls = false;
-    while let Some(cause) = source {
-        tls |= cause.downcast_ref::<rustls::Error>().is_some();
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        tls |= inner.is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some());
-        source = cause.source();
-    }
-    if tls {
-        let words = "the connection to the server could not be made secure";
-        return Failure::new(FailureClass::UnreachableTls, words);
-    }
-    let words = if error.is_timeout() {
-        "the server did not answer in time"
-    } else if error.is_connect() {
-        "the server cannot be reached; check the address and that it is running"
-    } else {
-        "the connection to the server broke"
-    };
-    Failure::new(FailureClass::Unreachable, words)
-}
-
 /// How long an answer asks to wait, in milliseconds: a number of seconds, or a date. A date is
 /// compared with the one that the answer itself bears, so that no clock of this device is asked.
-pub(crate) fn asked_to_wait_ms(headers: &HeaderMap) -> Option<u64> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let asked = text(RETRY_AFTER)?;
-    retry_after_ms(asked).or_else(|| {
-        let until = rfc2822::parse(asked).ok()?;
-        let now = text(DATE).and_then(|date| rfc2822::parse(date).ok());
-        let now = now.map_or_else(Timestamp::now, |date| date.timestamp());
-        let seconds = until.timestamp().as_second().saturating_sub(now.as_second()).max(0);
+pub(crate) fn asked_to_wait_ms(answer: &Answered) -> Option<u64> {
+    let asked = answer.header("retry-after")?;
+    retry_after_ms(&asked).or_else(|| {
+        let until = rfc2822::parse(&asked).ok()?.timestamp().as_second();
+        let date = answer.header("date").and_then(|date| rfc2822::parse(&date).ok());
+        let now = date.map_or(now().0 / 1_000, |date| date.timestamp().as_second());
+        let seconds = until.saturating_sub(now).max(0);
         retry_after_ms(&seconds.to_string())
     })
 }
 
 /// Reads the body of an answer up to a limit, and tells of the bytes as they come.
 pub(crate) async fn read_body(
-    answer: &mut reqwest::Response,
+    answer: &mut Answered,
     bytes_max: usize,
     mut count: impl FnMut(u64),
 ) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    loop {
-        match answer.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= bytes_max => {
-                count(chunk.len() as u64);
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Some(_)) => {
-                let words = "the server's answer is larger than the limit";
-                return Err(Failure::new(FailureClass::Transient, words));
-            }
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(no_answer(&error)),
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > bytes_max {
+            let words = "the server's answer is larger than the limit";
+            return Err(Failure::new(FailureClass::Transient, words));
         }
+        count(chunk.len() as u64);
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
 }
 
 /// Reads an answer within the limit and decides what it is.
-async fn take_in(mut answer: reqwest::Response, counted: &Counted) -> Result<Vec<u8>, Refusal> {
-    let status = answer.status().as_u16();
-    let header = |name: &str| {
-        answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    };
-    let (ours, kind) = (header(PROTOCOL_HEADER), header(TYPE.as_str()));
-    let wait = asked_to_wait_ms(answer.headers());
+async fn take_in(mut answer: Answered, counted: &Counted) -> Result<Vec<u8>, Refusal> {
+    let status = answer.status();
+    let (ours, kind) = (answer.header(PROTOCOL_HEADER), answer.header("content-type"));
+    let wait = asked_to_wait_ms(&answer);
     let count = |bytes| {
         counted.received.fetch_add(bytes, Ordering::Relaxed);
     };
@@ -378,15 +349,10 @@ impl Transport for HttpTransport {
         deliver: &'a (dyn Fn(Hint) + Send + Sync),
     ) -> TransportFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let request = self.http.get(format!("{}{}", self.address, path::EVENTS));
-            let request = request.header(PROTOCOL_HEADER, PROTOCOL_VERSION.to_string());
-            let request = match access_token {
-                Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
-                None => request,
-            };
-            let mut answer = request.send().await.map_err(|error| no_answer(&error))?;
-            let ours = answer.headers().contains_key(PROTOCOL_HEADER);
-            if !answer.status().is_success() || !ours {
+            let asked = self.asked("GET", path::EVENTS, access_token.as_deref());
+            let mut answer = self.carrier.ask(asked).await?;
+            let ours = answer.header(PROTOCOL_HEADER).is_some();
+            if !(200..300).contains(&answer.status()) || !ours {
                 return Err(take_in(answer, &self.counted).await.err().map_or_else(
                     || Failure::new(FailureClass::CaptivePortal, "not a Clarity server"),
                     |refusal| refusal.failure,
@@ -396,11 +362,11 @@ impl Transport for HttpTransport {
             deliver(Hint::full());
             let mut line = Vec::new();
             loop {
-                let chunk = tokio::time::timeout(EVENTS_SILENCE_MAX, answer.chunk()).await;
+                let chunk = timeout(EVENTS_SILENCE_MAX, answer.chunk()).await;
                 let chunk = chunk.map_err(|_| {
                     Failure::new(FailureClass::Unreachable, "the stream of hints fell silent")
                 })?;
-                let Some(chunk) = chunk.map_err(|error| no_answer(&error))? else { break };
+                let Some(chunk) = chunk? else { break };
                 for byte in chunk {
                     if byte == b'\n' {
                         deliver_line(&line, deliver);

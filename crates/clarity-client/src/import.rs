@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::worker::WaitingWrite;
+use crate::platform::WaitingWrite;
 
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::client::{Client, QueuedChange, queued};
 use crate::error::ClientError;
-use crate::worker::now;
+use crate::storing::now;
 
 /// An operation that failed and waits for a person, or is tried again later.
 #[derive(Debug, Clone, PartialEq, Serialize)]

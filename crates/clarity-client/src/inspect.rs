@@ -1,7 +1,7 @@
 //! What a person at a terminal, a support page or a check asks a store about itself.
 
 use clarity_engine::protocol::model::Counter;
-use clarity_engine::store::{Ended, OperationState, QueuedOperation, Store, StoreSize};
+use clarity_engine::store::{Ended, OperationState, QueuedOperation, StoreSize};
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -38,12 +38,12 @@ impl KnownOperation {
 }
 
 impl Client {
-    /// Whether what this store writes is encrypted.
+    /// Whether what this store writes is encrypted; in a browser it never is.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn is_encrypted(&self) -> Result<bool, ClientError> {
-        Ok(Store::is_encrypted(self.path())? == Some(true))
+        Ok(crate::platform::is_encrypted(self.path())?)
     }
 
     /// The number of the newest operation that this store made; zero before the first. They are

@@ -23,12 +23,41 @@
 //! *Architecture Invariant:* no merge, no retry and no ordering is decided here; the engine does
 //! that. This crate brings it threads, timers, sockets and tokens.
 
-mod device;
-mod error;
-mod transport;
-
-#[cfg(not(target_arch = "wasm32"))]
 mod account;
+mod batch;
+mod bundle;
+mod client;
+mod damage;
+mod device;
+mod driver;
+mod error;
+mod examine;
+mod explain;
+mod fetch;
+mod handle;
+mod http;
+mod import;
+mod inbox;
+mod inspect;
+mod metrics;
+mod network;
+mod progress;
+mod reads;
+mod schema;
+mod scope;
+mod sign_out;
+mod storage;
+mod storing;
+mod transport;
+mod upkeep;
+mod watch;
+
+/// What there is of the platform: see either.
+#[cfg_attr(target_arch = "wasm32", path = "browser/mod.rs")]
+#[cfg_attr(not(target_arch = "wasm32"), path = "native/mod.rs")]
+mod platform;
+
+// Files, and what an operating system does for a process in the background.
 #[cfg(not(target_arch = "wasm32"))]
 mod accounts;
 #[cfg(not(target_arch = "wasm32"))]
@@ -36,47 +65,15 @@ mod archive;
 #[cfg(not(target_arch = "wasm32"))]
 mod background;
 #[cfg(not(target_arch = "wasm32"))]
-mod batch;
-#[cfg(not(target_arch = "wasm32"))]
-mod bundle;
-#[cfg(not(target_arch = "wasm32"))]
-mod client;
-#[cfg(not(target_arch = "wasm32"))]
-mod driver;
-#[cfg(not(target_arch = "wasm32"))]
-mod examine;
-#[cfg(not(target_arch = "wasm32"))]
-mod explain;
-#[cfg(not(target_arch = "wasm32"))]
 mod export;
 #[cfg(not(target_arch = "wasm32"))]
-mod fetch;
-#[cfg(not(target_arch = "wasm32"))]
-mod handle;
-#[cfg(not(target_arch = "wasm32"))]
-mod http;
-#[cfg(not(target_arch = "wasm32"))]
-mod import;
-#[cfg(not(target_arch = "wasm32"))]
-mod inbox;
-#[cfg(not(target_arch = "wasm32"))]
-mod inspect;
-#[cfg(not(target_arch = "wasm32"))]
 mod keys;
-#[cfg(not(target_arch = "wasm32"))]
-mod metrics;
-#[cfg(not(target_arch = "wasm32"))]
-mod network;
 #[cfg(all(not(target_arch = "wasm32"), feature = "opentelemetry"))]
 pub mod opentelemetry;
 #[cfg(not(target_arch = "wasm32"))]
-mod progress;
+mod prometheus;
 #[cfg(not(target_arch = "wasm32"))]
 mod push;
-#[cfg(not(target_arch = "wasm32"))]
-mod readers;
-#[cfg(not(target_arch = "wasm32"))]
-mod reads;
 #[cfg(not(target_arch = "wasm32"))]
 mod recover;
 #[cfg(not(target_arch = "wasm32"))]
@@ -86,25 +83,31 @@ mod restore;
 #[cfg(not(target_arch = "wasm32"))]
 mod scheduler;
 #[cfg(not(target_arch = "wasm32"))]
-mod schema;
-#[cfg(not(target_arch = "wasm32"))]
-mod scope;
-#[cfg(not(target_arch = "wasm32"))]
-mod sign_out;
-#[cfg(not(target_arch = "wasm32"))]
 mod sources;
-#[cfg(not(target_arch = "wasm32"))]
-mod storage;
-#[cfg(not(target_arch = "wasm32"))]
-mod upkeep;
-#[cfg(not(target_arch = "wasm32"))]
-mod watch;
-#[cfg(not(target_arch = "wasm32"))]
-mod worker;
 
+pub use batch::{BatchCause, BatchError, BatchProgress};
+pub use bundle::{BundlePart, SupportBundle};
+pub use client::{Client, ClientOptions, OperationStatus, QueuedChange};
 pub use device::{Device, OsEntropy};
+pub use driver::{SyncEnd, SyncReport};
 pub use error::{ClientError, ErrorKind};
+pub use examine::{Check, Finding, Severity};
+pub use explain::SyncedBy;
+pub use fetch::Fetched;
+pub use handle::{OperationHandle, OperationOutcome};
+pub use http::HttpTransport;
+pub use import::{ImportProgress, ImportReport, UndoneImport};
+pub use inbox::{BulkReport, FailedOperation, LeftOperation};
+pub use inspect::KnownOperation;
+pub use metrics::{ConflictsResolved, Metrics};
+#[cfg(target_arch = "wasm32")]
+pub use platform::{PageAnswer, PageRequest, PageRequests, set_free_bytes};
+pub use progress::SyncProgress;
+pub use reads::{Continuation, Page, Period, Rollup, RollupQuery};
+pub use sign_out::{Revocation, SignedOut, WouldBeLost};
+pub use storage::{Found, Missing, Storage};
 pub use transport::{Refreshed, Traffic, Transport, TransportFuture};
+pub use watch::Live;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use accounts::{AccountStore, Accounts, KnownAccount};
@@ -116,39 +119,9 @@ pub use background::{
     BackgroundWork, Conditions, SourceReport, TimeLeft,
 };
 #[cfg(not(target_arch = "wasm32"))]
-pub use batch::{BatchCause, BatchError, BatchProgress};
-#[cfg(not(target_arch = "wasm32"))]
-pub use bundle::{BundlePart, SupportBundle};
-#[cfg(not(target_arch = "wasm32"))]
-pub use client::{Client, ClientOptions, OperationStatus, QueuedChange};
-#[cfg(not(target_arch = "wasm32"))]
-pub use driver::{SyncEnd, SyncReport};
-#[cfg(not(target_arch = "wasm32"))]
-pub use examine::{Check, Finding, Severity};
-#[cfg(not(target_arch = "wasm32"))]
-pub use explain::SyncedBy;
-#[cfg(not(target_arch = "wasm32"))]
 pub use export::{ExportProgress, ExportReport};
 #[cfg(not(target_arch = "wasm32"))]
-pub use fetch::Fetched;
-#[cfg(not(target_arch = "wasm32"))]
-pub use handle::{OperationHandle, OperationOutcome};
-#[cfg(not(target_arch = "wasm32"))]
-pub use http::HttpTransport;
-#[cfg(not(target_arch = "wasm32"))]
-pub use import::{ImportProgress, ImportReport, UndoneImport};
-#[cfg(not(target_arch = "wasm32"))]
-pub use inbox::{BulkReport, FailedOperation, LeftOperation};
-#[cfg(not(target_arch = "wasm32"))]
-pub use inspect::KnownOperation;
-#[cfg(not(target_arch = "wasm32"))]
 pub use keys::{KeyError, KeyPlace, StoreKeys};
-#[cfg(not(target_arch = "wasm32"))]
-pub use metrics::{ConflictsResolved, Metrics};
-#[cfg(not(target_arch = "wasm32"))]
-pub use progress::SyncProgress;
-#[cfg(not(target_arch = "wasm32"))]
-pub use reads::{Continuation, Page, Period, Rollup, RollupQuery};
 #[cfg(not(target_arch = "wasm32"))]
 pub use recover::Recovery;
 #[cfg(not(target_arch = "wasm32"))]
@@ -158,14 +131,7 @@ pub use scheduler::{
     BackgroundPlan, BackgroundRequest, BackgroundScheduler, DesktopScheduler, LastRun, Promise,
 };
 #[cfg(not(target_arch = "wasm32"))]
-pub use sign_out::{Revocation, SignedOut, WouldBeLost};
-#[cfg(not(target_arch = "wasm32"))]
 pub use sources::{PullBudget, PullReport};
-#[cfg(not(target_arch = "wasm32"))]
-pub use watch::Live;
-
-#[cfg(not(target_arch = "wasm32"))]
-pub use storage::{Found, Missing, Storage};
 
 pub use clarity_engine as engine;
 pub use clarity_engine::protocol::model::{

@@ -9,7 +9,7 @@ use opentelemetry::metrics::Meter;
 
 use crate::client::Client;
 use crate::metrics::{Metrics, Number, Sample};
-use crate::worker::now;
+use crate::storing::now;
 
 /// Has a meter observe the sync of a client. The instruments have the names that the text for
 /// Prometheus has; they observe nothing any more once the client is closed, and do not keep it

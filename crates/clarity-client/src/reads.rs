@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::client::{Client, visible};
 use crate::error::ClientError;
-use crate::worker::Command;
+use crate::storing::Command;
 
 /// How many changed days are summed anew after a read that found some.
 const DAYS_REFRESHED_MAX: usize = 500;

@@ -1,24 +1,19 @@
-//! What happens when a store turns out to be damaged.
+//! Recovering a store that is damaged, and its key.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use clarity_engine::protocol::model::{Incarnation, LocalTime};
-use clarity_engine::store::{Birth, KeyChange, Salvage, Salvaged, Store, StoreErrorKind, StoreKey};
-use clarity_engine::{
-    Attention, Engine, Entropy, Event, Pause, PutRight, Stalled, Status, WhoActs,
-};
+use clarity_engine::store::{Birth, KeyChange, Salvage, Salvaged, Store, StoreKey};
+use clarity_engine::{Engine, Entropy, PutRight};
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, ClientOptions};
 use crate::device::OsEntropy;
 use crate::error::ClientError;
-use crate::worker::now;
+use crate::storing::now;
 
 /// The name under which the last recovery is kept in the store.
 const RECOVERY: &str = "recovery";
-/// Most findings that an examination at opening asks for.
-const FINDINGS_AT_OPENING: u32 = 1;
 
 /// What a recovery did. It holds counts and names of tables, and no value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,46 +98,5 @@ impl Client {
     /// When the store cannot be read.
     pub fn last_recovery(&self) -> Result<Option<Recovery>, ClientError> {
         self.read(|tx| Ok(tx.state(RECOVERY)?))
-    }
-
-    /// After damage was met, the store is examined as a whole when it is opened again: what a
-    /// failing memory or cable made up is gone then, and what is really damaged is said at once.
-    pub(crate) fn examine_if_suspect(&self) -> Result<(), ClientError> {
-        if !self.status()?.attention.contains(&Attention::Damaged) {
-            return Ok(());
-        }
-        match self.damages(FINDINGS_AT_OPENING)?.pop() {
-            Some(detail) => Err(clarity_engine::store::StoreError::Damaged { detail }.into()),
-            None => self.note(Event::StoreSound),
-        }
-    }
-
-    /// Takes note that a read met damage, once: from then on nothing is sent.
-    pub(crate) fn note_damage(&self, error: &ClientError) {
-        let is_damage = matches!(
-            error,
-            ClientError::Store(error) if error.kind() == StoreErrorKind::Damaged
-        );
-        if is_damage && !self.worker().damaged().swap(true, Ordering::Relaxed) {
-            tracing::error!("the store is damaged; nothing is sent until it is recovered");
-            // A store that cannot be written any more is paused by the mark that was just set.
-            let _ = self.note(Event::StoreDamaged);
-        }
-    }
-
-    /// Shows the damage also where the store can no longer say it itself.
-    pub(crate) fn with_damage(&self, mut status: Status) -> Status {
-        let known = status.attention.contains(&Attention::Damaged);
-        if self.worker().damaged().load(Ordering::Relaxed) && !known {
-            status.attention.insert(0, Attention::Damaged);
-            status.stalled = Some(Stalled {
-                why: Pause::Damaged,
-                since: now(),
-                who_must_act: WhoActs::Person,
-                message: "the store is damaged; recover it to go on".to_owned(),
-                next_attempt: None,
-            });
-        }
-        status
     }
 }

@@ -15,7 +15,7 @@ use crate::archive::{ENTITIES, EntityLine, ExportArchive, LineState, TABLES, ref
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::import::number_of;
-use crate::worker::now;
+use crate::storing::now;
 
 /// How many entities one transaction of a merge takes.
 const MERGED_AT_ONCE: usize = 500;

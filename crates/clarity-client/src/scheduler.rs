@@ -11,8 +11,8 @@ use crate::background::{BackgroundEnd, BackgroundWork, Conditions};
 use crate::client::Client;
 use crate::device::OsEntropy;
 use crate::error::ClientError;
+use crate::storing::now;
 use crate::transport::Transport;
-use crate::worker::now;
 
 /// The name under which the plan is kept in the store.
 const PLAN: &str = "background";

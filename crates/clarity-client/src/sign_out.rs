@@ -1,7 +1,6 @@
 //! Signing out: what it would lose, taking this device's access away, and erasing the store.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use clarity_engine::protocol::model::{Counter, EntityType};
 use clarity_engine::protocol::{FailureClass, path};
@@ -11,6 +10,7 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::http::HttpTransport;
+use crate::platform::remove_files;
 
 /// How many operations one read takes.
 const PAGE: usize = 10_000;
@@ -152,14 +152,5 @@ impl Client {
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-/// What is left of an erased store holds nothing; where it cannot be removed, it may stay.
-fn remove_files(path: &Path) {
-    for suffix in ["-wal", "-shm", "", ".lock", ".use"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        let _ = std::fs::remove_file(name);
     }
 }

@@ -4,14 +4,16 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clarity_engine::Event;
 use clarity_engine::protocol::model::{EntityKey, EntityType, Schema};
 use clarity_engine::store::Month;
+use web_time::Instant;
 
 use crate::device::Device;
 use crate::error::ClientError;
+use crate::platform::free_bytes;
 
 /// How often it is looked how much of the disk is free, and how large the file is.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -174,18 +176,5 @@ impl Upkeep {
             device.store().empty_log()?;
         }
         Ok(())
-    }
-}
-
-/// How much of the disk that a store is on is free, in bytes; nothing where nobody can tell.
-pub(crate) fn free_bytes(store: &std::path::Path) -> Option<u64> {
-    fs4::available_space(folder(store)).ok()
-}
-
-/// The folder of a file, which is on the same disk.
-fn folder(path: &std::path::Path) -> &std::path::Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => std::path::Path::new("."),
     }
 }

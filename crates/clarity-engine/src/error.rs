@@ -28,6 +28,12 @@ pub enum WriteError {
          try again"
     )]
     StorageFull,
+    /// A writer has not heard of too many of its writes.
+    #[error(
+        "{} earlier writes were not heard of; wait for their answers, then try again",
+        crate::once::UNHEARD_MAX
+    )]
+    TooManyUnheard,
     /// There is no such operation in the queue.
     #[error("operation {0} is not waiting on this device")]
     NoSuchOperation(Counter),

@@ -17,6 +17,7 @@ use crate::feed::{FeedStep, SourceChange};
 use crate::fetch::Wanted;
 use crate::history::HistoryId;
 use crate::network::NetworkPolicy;
+use crate::once::Once;
 use crate::restore::ExportedEntity;
 
 /// Something that happened.
@@ -324,6 +325,14 @@ pub enum Write {
         /// What to follow; types that are never let go are followed all the same.
         scope: Scope,
     },
+    /// A write that may be asked for again, because its answer may be lost: it is made once, and
+    /// the answer is the first one. A write that was refused was not made.
+    Once {
+        /// Which write it is.
+        once: Once,
+        /// The write.
+        write: Box<Write>,
+    },
     /// Wants things from the server, apart from what the device follows: they come as soon as there
     /// is a way, also after a restart. It queues no operation.
     Fetch {
@@ -354,6 +363,7 @@ impl fmt::Debug for Write {
             Self::Resolve { .. } => ("Resolve", None),
             Self::Fetch { .. } => ("Fetch", None),
             Self::SetScope { .. } => ("SetScope", None),
+            Self::Once { .. } => ("Once", None),
         };
         match operation {
             Some(operation) => formatter.debug_tuple(name).field(operation).finish(),
@@ -421,7 +431,7 @@ impl fmt::Debug for ImportSample {
 }
 
 /// What a write did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Written {
     /// The operations that it queued, in order; none when there was nothing to change.
     pub operations: Vec<Counter>,

@@ -37,6 +37,7 @@ mod import;
 mod inbox;
 mod lane;
 mod network;
+mod once;
 mod poison;
 mod preview;
 mod progress;
@@ -80,6 +81,7 @@ pub use fetch::{WANTED_KEYS_MAX, WANTED_RANGES_MAX, Wanted};
 pub use history::{HISTORY_KEPT_MS, HistoryCause, HistoryEntry, HistoryId};
 pub use import::{ImportInfo, ImportMember};
 pub use network::{METERED_WISH_MS, NETWORK_DEBOUNCE_MS, NetworkPolicy, NetworkState};
+pub use once::{Once, UNHEARD_MAX, WRITERS_MAX};
 pub use preview::{Preview, PreviewEntity, PreviewField, PreviewOperation};
 pub use progress::Progress;
 pub use restore::ExportedEntity;
@@ -200,6 +202,29 @@ impl Engine {
     /// One write. What it met and was given up on this device is wanted, whether or not the write
     /// is refused for it.
     fn write(
+        &self,
+        context: &mut Context<'_, '_>,
+        schedule: &mut Schedule,
+        write: Write,
+    ) -> Result<Result<Written, WriteError>, EngineError> {
+        let Write::Once { once, write } = write else {
+            return self.write_now(context, schedule, write);
+        };
+        let result = match once::written_before(context, &once) {
+            Ok(Some(written)) => Ok(written),
+            Ok(None) => self.write_now(context, schedule, *write)?.and_then(|written| {
+                once::note(context, once, &written)?;
+                Ok(written)
+            }),
+            Err(error) => Err(error),
+        };
+        match result {
+            Err(WriteError::Store(error)) => Err(error.into()),
+            result => Ok(result),
+        }
+    }
+
+    fn write_now(
         &self,
         context: &mut Context<'_, '_>,
         schedule: &mut Schedule,

@@ -130,6 +130,16 @@ impl Store {
         self.shared.begun(true)
     }
 
+    /// Begins to read over the connection that writes, where there is no other: everything is seen
+    /// as it was at this moment. Nothing is kept of what might be written.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn snapshot(&mut self) -> Result<StoreTransaction<'_>, StoreError> {
+        self.shared.connection.prepare_cached("BEGIN")?.execute([])?;
+        self.shared.begun(false)
+    }
+
     /// A number that changes when another connection has committed a change.
     ///
     /// # Errors

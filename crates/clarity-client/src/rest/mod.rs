@@ -91,7 +91,8 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use serde::Deserialize;
 
 use crate::error::ClientError;
-use crate::http::{CONNECT_TIMEOUT, asked_to_wait_ms, no_answer, read_body};
+use crate::http::{asked_to_wait_ms, read_body};
+use crate::platform::{Answered, CONNECT_TIMEOUT, no_answer};
 use crate::transport::{Refreshed, Transport, TransportFuture};
 
 pub use backend::{Endpoint, Feed, RestBackend, UpdateWith, Versions};
@@ -165,15 +166,13 @@ impl Inner {
             let body = serde_json::to_vec(body).map_err(|_| unwritable())?;
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let mut answer = request.send().await.map_err(|error| no_answer(&error))?;
-        let header = |name: &str| {
-            let value = answer.headers().get(name)?;
-            value.to_str().ok().map(str::to_owned)
-        };
+        let answer = request.send().await.map_err(|error| no_answer(&error))?;
+        let mut answer = Answered::from(answer);
+        let header = |name: &str| answer.header(name);
         let kind = header(CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
-        let wait = asked_to_wait_ms(answer.headers());
+        let wait = asked_to_wait_ms(&answer);
         let heard = Heard {
-            status: answer.status().as_u16(),
+            status: answer.status(),
             is_marked: self.backend.mark.as_ref().is_none_or(|mark| header(mark).is_some()),
             is_html: kind.contains("html"),
             is_problem: kind.contains("problem"),

@@ -23,6 +23,7 @@ mod inbox;
 mod lanes;
 mod liveness;
 mod network;
+mod once;
 mod poison;
 mod previews;
 mod progress;

@@ -2,6 +2,7 @@
 
 mod account;
 mod answer;
+mod app;
 mod body;
 mod events;
 mod guard;
@@ -19,7 +20,6 @@ use axum::routing::{self, delete, get, post};
 use clarity_protocol::{PROTOCOL_HEADER, ProblemCode, path};
 use tokio::sync::Semaphore;
 use tower_http::cors::CorsLayer;
-use tower_http::services::{ServeDir, ServeFile};
 
 use crate::auth::{Auth, AuthError, Identified};
 use crate::core::Core;
@@ -113,10 +113,7 @@ pub(crate) fn router(app: &Arc<App>, origins: &[HeaderValue], app_dir: Option<&P
         .layer(from_fn_with_state(Arc::clone(app), guard::bound))
         .with_state(Arc::clone(app));
     router = match app_dir {
-        Some(directory) => {
-            let index = ServeFile::new(directory.join("index.html"));
-            router.fallback_service(ServeDir::new(directory).fallback(index))
-        }
+        Some(directory) => router.fallback_service(app::files(directory)),
         None => router.fallback(nothing_here),
     };
     if !origins.is_empty() {

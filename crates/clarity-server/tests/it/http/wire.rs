@@ -246,3 +246,32 @@ async fn files_of_an_app() {
     }
     assert_eq!(live.get("/v1/nothing", "").await.problem().0, 404);
 }
+
+/// Shows that an app runs its own scripts only, that files whose names have a hash are kept for
+/// good and no others, and that a file that is not there is no page.
+#[tokio::test]
+async fn files_of_an_app_say_how_long_they_hold() {
+    let files = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir(files.path().join("assets")).unwrap();
+    for name in ["index.html", "app.js", "assets/app-1a2b3c.js"] {
+        std::fs::write(files.path().join(name), "1").unwrap();
+    }
+    let live = Live::start_with(|config| config.app_dir = Some(files.path().to_owned()));
+    let kept = [
+        ("/", 200, "no-cache"),
+        ("/notes/7", 200, "no-cache"),
+        ("/app.js", 200, "no-cache"),
+        ("/assets/app-1a2b3c.js", 200, "public, max-age=31536000, immutable"),
+    ];
+    for (path, status, keep) in kept {
+        let answered = live.send(live.client.get(format!("{}{path}", live.url))).await;
+        assert_eq!((answered.status, answered.header("cache-control")), (status, Some(keep)));
+        let policy = answered.header("content-security-policy").unwrap_or_default();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
+        assert!(!policy.contains("unsafe-inline"), "{policy}");
+    }
+    for path in ["/gone.js", "/assets/app-0.js"] {
+        let answered = live.send(live.client.get(format!("{}{path}", live.url))).await;
+        assert_eq!(answered.status, 404, "{path}");
+    }
+}

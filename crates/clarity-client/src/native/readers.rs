@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clarity_engine::protocol::model::Schema;
 use clarity_engine::store::{OpenOptions, Reader, Store, StoreTransaction};
 
+use super::Worker;
 use crate::error::ClientError;
 
 /// How many connections stay open while nobody reads.
@@ -20,7 +21,11 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// Opens the first connection, so that an obstacle shows at once.
-    pub(crate) fn open(options: OpenOptions, schema: Arc<Schema>) -> Result<Self, ClientError> {
+    pub(crate) fn open(
+        _worker: &Worker,
+        options: OpenOptions,
+        schema: Arc<Schema>,
+    ) -> Result<Self, ClientError> {
         let first = Store::open_reader(&options, Arc::clone(&schema))?;
         Ok(Self { options, schema, idle: Mutex::new(vec![first]) })
     }
