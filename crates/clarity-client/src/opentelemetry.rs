@@ -8,7 +8,8 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use crate::client::Client;
-use crate::metrics::{Metrics, Number, Sample};
+use crate::metrics::Metrics;
+use crate::prometheus::{Number, Sample};
 use crate::storing::now;
 
 /// Has a meter observe the sync of a client. The instruments have the names that the text for
