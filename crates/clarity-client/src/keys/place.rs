@@ -72,14 +72,7 @@ impl KeyPlace {
     pub(super) fn read_or_make(&self) -> Result<Option<StoreKey>, KeyError> {
         match self {
             Self::Caller => Ok(None),
-            Self::File { path } if !path.exists() => {
-                let key = random_key()?;
-                let text = Zeroizing::new(format!("{}\n", *key.to_hex()));
-                write_private(path, text.as_bytes())
-                    .and_then(|()| sync_folder(path))
-                    .map_err(|error| KeyError::file(path, &error))?;
-                Ok(Some(key))
-            }
+            Self::File { path } => make_file(path).map(Some),
             Self::Keyring { entry } => {
                 let key = random_key()?;
                 platform::write(entry, &key)?;
@@ -127,6 +120,29 @@ fn random_key() -> Result<StoreKey, KeyError> {
     Ok(StoreKey::new(*bytes))
 }
 
+/// A new key in a file of its own, whole or not at all. A file that is there, or that another process
+/// makes meanwhile for another store, keeps the key that it has.
+fn make_file(path: &Path) -> Result<StoreKey, KeyError> {
+    if path.exists() {
+        return read_file(path);
+    }
+    let key = random_key()?;
+    let text = Zeroizing::new(format!("{}\n", *key.to_hex()));
+    let made = || {
+        // Only its owner may read it.
+        let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|refused| refused.error)?;
+        sync_folder(path)
+    };
+    match made() {
+        Ok(()) => Ok(key),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_file(path),
+        Err(error) => Err(KeyError::file(path, &error)),
+    }
+}
+
 fn read_file(path: &Path) -> Result<StoreKey, KeyError> {
     let failed = |error: &io::Error| match error.kind() {
         io::ErrorKind::NotFound => KeyError::FileMissing { path: path.to_owned() },
@@ -169,11 +185,12 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Makes the names in a file's folder durable, where the system can.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
-    {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
+    File::open(folder_of(path))?.sync_all()?;
     #[cfg(not(unix))]
     let _ = path;
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -126,3 +126,28 @@ fn the_note_says_where_the_key_is() {
     place.keys().forget().unwrap();
     assert!(!place.note().exists() && place.path("k").exists());
 }
+
+/// Shows that stores that are made at the same time with one key file all get the one key that is in
+/// it: none takes the place of another's.
+#[test]
+fn one_key_file_is_made_once() {
+    let place = Place::new();
+    let file = place.file("shared.key");
+    let keys: Vec<_> = (0..8).map(|n| StoreKeys::of(place.path(&format!("{n}.db")))).collect();
+    let start = std::sync::Barrier::new(keys.len());
+    let store = |keys: &StoreKeys| {
+        start.wait();
+        keys.choose(&file).unwrap();
+        keys.resolve(&place.options(), None).unwrap().store.key
+    };
+    let used: Vec<_> = std::thread::scope(|scope| {
+        let stores: Vec<_> = keys.iter().map(|keys| scope.spawn(|| store(keys))).collect();
+        stores.into_iter().map(|store| store.join().unwrap()).collect()
+    });
+    let kept = file.read().unwrap();
+    assert!(kept.is_some());
+    assert!(used.iter().all(|key| *key == kept));
+    let names = fs::read_dir(place.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with(".tmp")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
