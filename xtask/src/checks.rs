@@ -18,7 +18,8 @@ use crate::workspace::Workspace;
 use crate::{forward, process, tidy};
 
 /// The crates that must compile for browsers.
-const BROWSER_CRATES: [&str; 3] = ["clarity-store", "clarity-engine", "clarity-client"];
+const BROWSER_CRATES: [&str; 4] =
+    ["clarity-store", "clarity-engine", "clarity-client", "clarity-web"];
 /// The crates with tests of encrypted stores.
 const ENCRYPTING_CRATES: [&str; 4] =
     ["clarity-store", "clarity-client", "clarity-cli", "clarity-sim"];

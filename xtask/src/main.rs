@@ -10,6 +10,7 @@ mod prerequisites;
 mod process;
 mod start;
 mod tidy;
+mod web;
 mod workspace;
 
 use std::ffi::OsString;
@@ -49,6 +50,10 @@ enum Command {
     Tidy,
     /// Check that the crates meant for browsers compile for WebAssembly
     WasmCheck,
+    /// Build the engine for browsers and the packages around it, and say what it weighs
+    Web,
+    /// Test the packages of the web in Chromium, against a real server
+    Browser,
     /// Build the documentation of every crate, with warnings as errors
     Doc,
 }
@@ -84,6 +89,8 @@ fn run(command: Command) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     match command {
         Command::Start(options) => start::start(&workspace, &options)?,
+        Command::Web => web::web(&workspace)?,
+        Command::Browser => web::test(&workspace)?,
         Command::Test(options) => checks::test(&workspace, &options)?,
         Command::Sim(forwarded) => {
             return forward::forward(&workspace, forward::SIMULATION, &forwarded.arguments);

@@ -17,6 +17,10 @@ use crate::process;
 /// The compilation target of the browser build.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
+/// Says by its exit code whether Node is new enough: 20.19, 22.12 or later.
+const NODE_IS_NEW: &str = "const [a, b] = process.versions.node.split('.').map(Number); \
+    process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)";
+
 /// Something that a command cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -30,6 +34,10 @@ pub(crate) enum Need {
     Libcrypto,
     /// A keyring and a message bus to find it by, for the tests of keys in the keyring.
     Keyring,
+    /// Node with npm, in a version that the packages of the web take.
+    Node,
+    /// A Chromium for the tests in a browser.
+    Chromium,
     /// `cargo fmt`.
     Rustfmt,
     /// `cargo clippy`.
@@ -52,6 +60,8 @@ impl Need {
             Self::WasmTarget => "the Rust standard library for WebAssembly",
             Self::Libcrypto => "OpenSSL's libcrypto with its header files",
             Self::Keyring => "a keyring (gnome-keyring-daemon) and dbus-run-session",
+            Self::Node => "Node 20.19 or newer with npm",
+            Self::Chromium => "Chromium",
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
         }
@@ -63,6 +73,8 @@ impl Need {
             Self::Clang => Source::Packages(&["clang"]),
             Self::Libcrypto => Source::Packages(&["libssl-dev"]),
             Self::Keyring => Source::Packages(&["dbus", "gnome-keyring"]),
+            Self::Node => Source::Packages(&["nodejs", "npm"]),
+            Self::Chromium => Source::Packages(&["chromium"]),
             Self::WasmTarget => Source::RustupTarget(WASM_TARGET),
             Self::Rustfmt => Source::RustupComponent("rustfmt"),
             Self::Clippy => Source::RustupComponent("clippy"),
@@ -81,6 +93,8 @@ impl Need {
                     || answers("cc", &preprocessed)
             }
             Self::Keyring => on_path("gnome-keyring-daemon") && on_path("dbus-run-session"),
+            Self::Node => answers("node", &["--eval", NODE_IS_NEW]) && on_path("npm"),
+            Self::Chromium => env::var_os("CHROMIUM").is_some() || on_path("chromium"),
             Self::WasmTarget => wasm_library_is_installed(),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),
             Self::Clippy => answers("cargo", &["clippy", "--version"]),

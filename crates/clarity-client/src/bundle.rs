@@ -24,6 +24,7 @@ const EXPLAINED_MAX: usize = 20;
 
 /// One part of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct BundlePart {
     /// Its name in the bundle.
     pub name: String,

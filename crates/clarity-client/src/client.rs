@@ -86,6 +86,7 @@ pub(crate) struct Inner {
 
 /// An operation in the queue.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct QueuedChange {
     /// Its number on this device.
     pub operation: Counter,
@@ -115,6 +116,7 @@ pub struct QueuedChange {
 /// Where an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum OperationStatus {
     /// It waits for its turn.
     Pending,

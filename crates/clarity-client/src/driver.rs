@@ -31,6 +31,7 @@ const LOCK_PATIENCE_MIN: Duration = Duration::from_secs(5);
 /// How a call of [`Client::sync`] ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum SyncEnd {
     /// Nothing is left to send or to read. Conflicts and failed operations may wait for a person.
     Done,
@@ -42,6 +43,7 @@ pub enum SyncEnd {
 
 /// What a call of [`Client::sync`] did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct SyncReport {
     /// How it ended.
     pub end: SyncEnd,

@@ -8,8 +8,10 @@ use clarity_engine::{EngineError, WriteError};
 use crate::keys::KeyError;
 
 /// What kind of error it is, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum ErrorKind {
     /// What was asked for breaks a rule; the message says which.
     Invalid,

@@ -21,6 +21,7 @@ const AHEAD_MAX_MS: i64 = 86_400_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Check {
     /// The file.
     Integrity,
@@ -41,6 +42,7 @@ pub enum Check {
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Severity {
     /// Good to know.
     Note,
@@ -52,6 +54,7 @@ pub enum Severity {
 
 /// What was found, without any value, name or id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Finding {
     /// What was looked at.
     pub check: Check,

@@ -12,6 +12,7 @@ use crate::platform::is_drained;
 /// Who keeps a store in sync at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum SyncedBy {
     /// This client.
     ThisClient,

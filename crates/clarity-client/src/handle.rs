@@ -22,6 +22,7 @@ pub struct OperationHandle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum OperationOutcome {
     /// It is part of the server's state as it was written. Also said of operations that ended so
     /// long ago that no more is recorded.

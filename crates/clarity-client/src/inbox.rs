@@ -16,6 +16,7 @@ use crate::storing::now;
 
 /// An operation that failed and waits for a person, or is tried again later.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct FailedOperation {
     /// The operation.
     #[serde(flatten)]
@@ -36,6 +37,7 @@ pub struct FailedOperation {
 
 /// What became of many operations at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct BulkReport {
     /// How many were retried or discarded.
     pub done: u64,
@@ -52,6 +54,7 @@ impl BulkReport {
 
 /// An operation that could not be retried or discarded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct LeftOperation {
     /// Which.
     pub operation: Counter,

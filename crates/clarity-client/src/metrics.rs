@@ -11,6 +11,7 @@ use crate::watch::Live;
 
 /// How often conflicts were settled by a person, by what was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ConflictsResolved {
     /// The local version.
     pub keep_mine: u64,
@@ -31,6 +32,7 @@ impl ConflictsResolved {
 /// Sums since the store was made, and how things stand. They hold no value, name or id.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Metrics {
     /// Operations that took effect at the server.
     pub operations_synced: u64,

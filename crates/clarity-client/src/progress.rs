@@ -10,6 +10,7 @@ use crate::watch::Live;
 /// How far the current run of the sync is, or the last one where nothing is under way. Within a run
 /// no number goes down; the next run begins with zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct SyncProgress {
     /// Which run it is, from 1; 0 before the first.
     pub run: u64,

@@ -30,6 +30,7 @@ const PAGE: usize = 1_000;
 ///
 /// It holds a value of an entity, so it does not belong into logs; `Debug` hides it.
 #[derive(Clone, PartialEq)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(as = "String"))]
 pub struct Continuation(Place);
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +73,7 @@ impl Serialize for Continuation {
 
 /// One page of a query.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Page {
     /// The entities, in the order of the query.
     pub entities: Vec<Entity>,
@@ -82,6 +84,7 @@ pub struct Page {
 /// How long the stretches of time are that a chart shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Period {
     /// Days, in UTC.
     Day,
@@ -110,11 +113,13 @@ pub struct RollupQuery {
 
 /// The sums of one stretch of time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Rollup {
     /// The day, month or year, as in `2024-02-29`, `2024-02` or `2024`.
     pub period: String,
     /// The source, where each has sums of its own; empty for entities that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub source: Option<String>,
     /// How many values.
     pub count: u64,

@@ -17,6 +17,7 @@ const PAGE: usize = 10_000;
 
 /// What is only on this device and would be gone. The server keeps everything else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct WouldBeLost {
     /// Changes that were not sent, or whose answer was not heard, by type.
     pub unsent: BTreeMap<EntityType, u64>,

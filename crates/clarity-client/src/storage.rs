@@ -18,6 +18,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// What the store takes on the disk, what is in it, and what was given up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Storage {
     /// The main file, in bytes.
     pub file_bytes: u64,
@@ -42,6 +43,7 @@ pub struct Found<T> {
 
 /// Something that was asked for is not on this device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Missing {
     /// How many months and single entities.
     pub parts: usize,

@@ -27,10 +27,12 @@ use crate::{ids, lane, view};
 /// The name of a conflict on this device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ConflictId(pub i64);
 
 /// Both sides of a conflict as a person saw them. A resolution made on other sides is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ConflictMark {
     /// The server's version.
     pub server_version: Version,
@@ -40,17 +42,21 @@ pub struct ConflictMark {
 
 /// One field in conflict. `Debug` hides the values (promise I17).
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ConflictField {
     /// The field.
     pub field: String,
     /// What both sides started from; absent when the field was not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub base: Option<Value>,
     /// What this device has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub local: Option<Value>,
     /// What the server has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub server: Option<Value>,
 }
 
@@ -63,6 +69,7 @@ impl fmt::Debug for ConflictField {
 /// Which side deleted what the other side edited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum DeletedBy {
     /// This device deleted; the server has edits.
     ThisDevice,
@@ -84,6 +91,7 @@ struct Detail {
 
 /// A conflict as an app shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ConflictInfo {
     /// Its name on this device; in JSON apart from the entity's id.
     #[serde(rename = "conflict")]

@@ -432,6 +432,7 @@ impl fmt::Debug for ImportSample {
 
 /// What a write did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Written {
     /// The operations that it queued, in order; none when there was nothing to change.
     pub operations: Vec<Counter>,
@@ -441,6 +442,7 @@ pub struct Written {
 
 /// What became of imported samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Imported {
     /// Made.
     pub new: u64,

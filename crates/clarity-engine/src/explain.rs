@@ -24,6 +24,7 @@ const PENDING_MAX: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Why {
     /// It ended, as this word says.
     Ended {
@@ -105,6 +106,7 @@ pub enum Why {
 /// The answer to: why is this not at the server?
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Explanation {
     /// The operation.
     pub operation: Counter,
@@ -112,6 +114,7 @@ pub struct Explanation {
     pub kind: Option<Kind>,
     /// The entity; absent when it has ended.
     #[serde(flatten)]
+    #[cfg_attr(feature = "typescript", ts(skip))]
     pub key: Option<EntityKey>,
     /// Why.
     pub why: Why,
@@ -132,6 +135,7 @@ pub struct Explanation {
 /// What is known of an entity and of everything that waits for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct EntityExplanation {
     /// The entity.
     #[serde(flatten)]

@@ -11,6 +11,7 @@ use crate::conflict::ConflictField;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum FailureReason {
     /// The entity, the operation or a field name is larger than its limit.
     TooLarge,

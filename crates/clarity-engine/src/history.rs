@@ -14,12 +14,14 @@ pub const HISTORY_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 /// The name of a value that lost, on this device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct HistoryId(pub i64);
 
 /// Why a value lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum HistoryCause {
     /// The policy let the other side's value stand.
     Superseded,
@@ -81,6 +83,7 @@ impl HistoryCause {
 
 /// A value that lost, as an app shows it. `Debug` hides the values (promise I17).
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct HistoryEntry {
     /// Its name on this device, to undo it by; in JSON apart from the entity's id.
     #[serde(rename = "history")]

@@ -18,6 +18,7 @@ pub const METERED_WISH_MS: i64 = 5 * 60 * 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum NetworkPolicy {
     /// Over any.
     #[default]
@@ -28,6 +29,7 @@ pub enum NetworkPolicy {
 
 /// What is believed of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct NetworkState {
     /// Whether the platform says that there is one; nothing when it has not said anything.
     pub online: Option<bool>,

@@ -22,6 +22,7 @@ pub const UNHEARD_MAX: usize = 1_024;
 
 /// Which write it is, however often it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Once {
     /// Who asks: a name that nobody else uses, such as random bits.
     pub writer: String,

@@ -18,6 +18,7 @@ use crate::{Engine, failure, write};
 
 /// What some writes would do, without having done it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Preview {
     /// The operations that would leave the queue.
     pub ends: Vec<PreviewOperation>,
@@ -29,6 +30,7 @@ pub struct Preview {
 
 /// An operation that would leave the queue or enter it. `Debug` hides the values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct PreviewOperation {
     /// Its number; of a new one, the number that it would get now.
     pub operation: Counter,
@@ -48,6 +50,7 @@ pub struct PreviewOperation {
 
 /// An entity that would look otherwise than now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct PreviewEntity {
     /// Which.
     #[serde(flatten)]
@@ -64,6 +67,7 @@ pub struct PreviewEntity {
 
 /// A field that would be another. `Debug` hides the values.
 #[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct PreviewField {
     /// The field.
     pub field: String,

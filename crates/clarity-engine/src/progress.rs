@@ -13,6 +13,7 @@ use crate::schedule::Schedule;
 /// begins with zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Progress {
     /// Which run it is, from 1; 0 before the first.
     pub run: u64,

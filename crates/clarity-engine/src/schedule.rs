@@ -58,6 +58,7 @@ const RETRY_AFTER_CAP_MS: u64 = 60 * 60 * 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Pause {
     /// The platform says that there is no network.
     Offline,
@@ -88,6 +89,7 @@ pub enum Pause {
 /// Who can end a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum WhoActs {
     /// Nobody needs to: it is tried again.
     Nobody,

@@ -56,6 +56,7 @@ struct Sweep {
 
 /// What a device follows, and how far it has come with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ScopeStatus {
     /// What it follows.
     #[serde(flatten)]

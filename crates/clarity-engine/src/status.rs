@@ -13,6 +13,7 @@ use crate::scope;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Flow {
     /// The server cannot be reached.
     Offline,
@@ -28,6 +29,7 @@ pub enum Flow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Attention {
     /// The store is damaged.
     Damaged,
@@ -51,6 +53,7 @@ pub enum Attention {
 
 /// Why nothing moves although something waits (promise L3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Stalled {
     /// The named pause.
     pub why: Pause,
@@ -66,6 +69,7 @@ pub struct Stalled {
 
 /// Where the sync stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Status {
     /// One word.
     pub flow: Flow,

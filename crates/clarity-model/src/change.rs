@@ -8,6 +8,7 @@ use serde_json::Value;
 /// What kind of change an operation makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Kind {
     /// Makes an entity; on a deleted one it is an undelete.
     Create,

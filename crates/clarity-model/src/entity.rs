@@ -16,6 +16,7 @@ use crate::{EntityKey, ServerTime, Version};
 /// (promise I17).
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Fields(pub BTreeMap<String, Value>);
 
 impl Fields {
@@ -77,6 +78,7 @@ impl<const N: usize> From<[(&str, Value); N]> for Fields {
 
 /// An entity as an app reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Entity {
     /// Its name.
     #[serde(flatten)]

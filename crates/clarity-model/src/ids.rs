@@ -36,6 +36,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $error:ident, $valid:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -115,6 +116,7 @@ fn valid_entity_id(text: &str) -> bool {
 
 /// An entity's full name: its type and its id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct EntityKey {
     /// The type.
     #[serde(rename = "type")]
@@ -147,6 +149,7 @@ macro_rules! number {
             Serialize, Deserialize,
         )]
         #[serde(transparent)]
+        #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
         pub struct $name(pub u64);
 
         impl $name {

@@ -95,6 +95,7 @@ pub enum Column {
 /// How long data of a type is kept on a device when space is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Priority {
     /// Goes first.
     Low,

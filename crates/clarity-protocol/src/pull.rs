@@ -12,13 +12,16 @@ use crate::push::SchemaStamp;
 
 /// Which part of an account a cursor follows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Scope {
     /// The types; none means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<Vec<EntityType>>"))]
     pub types: Vec<EntityType>,
     /// Of these types only records whose own time is at most so many days before the server's
     /// date. A record without a time of its own is always followed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<BTreeMap<EntityType, u32>>"))]
     pub windows: BTreeMap<EntityType, u32>,
 }
 

@@ -26,6 +26,7 @@ use crate::value::{IdValue, read_key, read_type, read_unsigned, row_limit, signe
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum EvictionReason {
     /// The store was larger than its budget.
     Budget = 0,
@@ -56,6 +57,7 @@ pub struct EvictedEntity {
 
 /// The marker of a month of which samples were given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct EvictedMonth {
     /// The type of the samples.
     #[serde(rename = "type")]

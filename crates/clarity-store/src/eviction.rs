@@ -43,6 +43,7 @@ pub struct Candidate {
 
 /// An eviction, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Eviction {
     /// When, by the server's clock.
     pub at: ServerTime,

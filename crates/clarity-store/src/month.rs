@@ -15,6 +15,7 @@ const ID_TIME_END: i64 = 1 << 48;
 
 /// A calendar month in UTC, counted from January of the year 0. Shown as `2026-03`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(as = "String"))]
 pub struct Month(pub i64);
 
 impl Month {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Finding;
 
 /// The crates of the product and those right below each.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("clarity-model", &[]),
     ("clarity-protocol", &["clarity-model"]),
     ("clarity-store", &["clarity-model"]),
@@ -19,9 +19,10 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("clarity-client", &["clarity-engine", "clarity-health"]),
     ("clarity-server", &["clarity-protocol"]),
     ("clarity-cli", &["clarity-client", "clarity-server"]),
+    ("clarity-web", &["clarity-client"]),
 ];
 /// Crates that check or drive the others and may use all of them.
-const ABOVE_ALL: [&str; 2] = ["clarity-sim", "xtask"];
+const ABOVE_ALL: [&str; 3] = ["clarity-sim", "xtask", "xtask-bindgen"];
 /// Edges that only tests may have, as (from, to, why).
 const ONLY_IN_TESTS: [(&str, &str, &str); 0] = [];
 /// Outside crates that would bring a clock, a network or chance into the core.

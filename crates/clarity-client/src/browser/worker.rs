@@ -27,7 +27,7 @@ pub(crate) struct Place {
     storing: Mutex<Storing>,
     inbox: Mutex<VecDeque<Command>>,
     /// There are commands that can wait a moment, or other work to do in slices.
-    wanted: Notify,
+    wanted: Arc<Notify>,
 }
 
 impl Place {
@@ -77,7 +77,7 @@ impl Worker {
         let (storing, effects) = Storing::new(device, upkeep);
         let (watchers, damaged) = (storing.watchers().clone(), Arc::clone(storing.damaged()));
         let storing = Mutex::new(storing);
-        let place = Place { storing, inbox: Mutex::default(), wanted: Notify::new() };
+        let place = Place { storing, inbox: Mutex::default(), wanted: Arc::default() };
         // Whatever an earlier life left to do is looked for.
         place.wanted.notify_one();
         Ok((Self { place: Arc::new(place), watchers, damaged }, effects))
@@ -150,6 +150,8 @@ impl Drop for Worker {
         if let Some(mut storing) = self.place.storing() {
             storing.finish();
         }
+        // The housekeeping sees that this has ended.
+        self.place.wanted.notify_one();
     }
 }
 
@@ -159,16 +161,20 @@ impl Client {
     /// The page's worker runs it as long as the store is open; it ends with the last client.
     pub fn housekeeping(&self) -> impl Future<Output = ()> + use<> {
         let place = Arc::downgrade(self.worker().place());
+        let wanted = Arc::clone(&self.worker().place().wanted);
         async move {
             loop {
-                let Some(here) = place.upgrade() else { return };
-                here.wanted.notified().await;
+                wanted.notified().await;
                 // Whatever else has come by now goes with it.
                 sleep(Duration::ZERO).await;
-                here.turn();
-                while here.idle_step() {
-                    sleep(Duration::ZERO).await;
+                loop {
+                    let Some(here) = place.upgrade() else { return };
                     here.turn();
+                    if !here.idle_step() {
+                        break;
+                    }
+                    drop(here);
+                    sleep(Duration::ZERO).await;
                 }
             }
         }

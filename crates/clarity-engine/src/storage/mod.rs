@@ -43,6 +43,7 @@ const WORK: &str = "storage_work";
 /// How much is kept on the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct StorageSettings {
     /// How large the store may be on the disk, with its log and indexes, in bytes. It bounds what
     /// the server has as well; changes that it does not have yet are kept whatever they take.

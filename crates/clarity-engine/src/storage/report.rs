@@ -13,6 +13,7 @@ const EVICTIONS_SHOWN: usize = 100;
 
 /// What the store holds and what was given up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct StorageReport {
     /// How much is kept.
     pub settings: StorageSettings,
@@ -38,6 +39,7 @@ pub struct StorageReport {
 
 /// What is here of a type, and what is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct TypeStorage {
     /// The type.
     #[serde(rename = "type")]
@@ -57,6 +59,7 @@ pub struct TypeStorage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Protection {
     /// Changes that wait or are on their way.
     Unsynced,
@@ -74,6 +77,7 @@ pub enum Protection {
 
 /// How much may not be given up for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Protected {
     /// Protection.
     pub why: Protection,
@@ -83,6 +87,7 @@ pub struct Protected {
 
 /// What is known of an entity that is not on this device although the server may have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Absence {
     /// When it was given up, by the server's clock.
     pub evicted_at: ServerTime,
