@@ -172,6 +172,12 @@ pub(crate) fn answered(
     let range = context.tx.range_asked_by(request)?;
     let scope = pull::scope(context.tx)?;
     let only_followed = range.as_ref().is_some_and(|range| is_first_reading(range.rank));
+    // An answer that is older than what was read since says nothing of what is not in it, nor of
+    // what was given up since.
+    let cursor = pull::part(context.tx)?.cursor;
+    let cursor: Option<Cursor> = cursor.and_then(|text| serde_json::from_str(&text).ok());
+    let is_older = cursor.is_some_and(|cursor| response.head < cursor.seq);
+    let arrival = if is_older { Arrival::FetchedLate } else { Arrival::Fetched };
     let count = response.rows.len();
     let mut came = Vec::with_capacity(count);
     for row in response.rows {
@@ -185,17 +191,13 @@ pub(crate) fn answered(
         if only_followed && !scope.holds(key.entity_type.as_str(), time_ms, response.at) {
             continue;
         }
-        pull::one_row(context, schedule, row, Arrival::Fetched)?;
+        pull::one_row(context, schedule, row, arrival)?;
         if range.is_none() {
             context.tx.end_wanted_key(&key, request)?;
         }
         came.push(key);
     }
     storage::note_accesses(context, schedule, &came, &BTreeSet::new(), 0)?;
-    // An answer that is older than what was read since says nothing of what is not in it.
-    let cursor = pull::part(context.tx)?.cursor;
-    let cursor: Option<Cursor> = cursor.and_then(|text| serde_json::from_str(&text).ok());
-    let is_older = cursor.is_some_and(|cursor| response.head < cursor.seq);
     for key in &response.unknown {
         context.tx.end_wanted_key(key, request)?;
         if !is_older {

@@ -330,10 +330,7 @@ impl StoreTransaction<'_> {
     ) -> Result<(), StoreError> {
         self.digest_add(&key.entity_type, month, digest::hash(&key.id, fields))?;
         self.widen_month(&key.entity_type, month, 1, time_ms)?;
-        self.execute(
-            "UPDATE evicted_month SET evicted_since = 1 WHERE type = ?1 AND month = ?2",
-            params![key.entity_type.as_str(), month.0],
-        )?;
+        self.keep_month_evicted(&key.entity_type, month)?;
         if let Some(adds) = self.contribution(&key.entity_type, fields) {
             self.add_to_evicted_day(&key.entity_type, month, &adds)?;
             self.dirty.mark(&key.entity_type, &adds.kind, adds.time_ms);
@@ -419,6 +416,22 @@ impl StoreTransaction<'_> {
         self.widen_month(entity_type, month, 0, time_ms)?;
         self.execute(
             "UPDATE evicted_month SET stale = 1 WHERE type = ?1 AND month = ?2",
+            params![entity_type.as_str(), month.0],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that not everything of an evicted month is in the answer that is being read.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_month_evicted(
+        &mut self,
+        entity_type: &EntityType,
+        month: Month,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE evicted_month SET evicted_since = 1 WHERE type = ?1 AND month = ?2",
             params![entity_type.as_str(), month.0],
         )?;
         Ok(())

@@ -2,7 +2,8 @@
 //! again.
 //!
 //! A pull does not bring it back: the marker follows what the pull tells. Only a fetch does, and
-//! whatever comes while one is wanted is kept, so that no order of the two loses anything.
+//! whatever comes while one is wanted is kept, so that no order of the two loses anything. What was
+//! given up again before the answer of the fetch came is not taken back to an older version by it.
 
 use clarity_model::{EntityKey, EntityType, Fields, ServerTime, Version};
 use clarity_protocol::Row;
@@ -20,6 +21,14 @@ pub(crate) enum Arrival {
     PulledFirst,
     /// Because it was asked for.
     Fetched,
+    /// Because it was asked for, in an answer that is older than what was read since.
+    FetchedLate,
+}
+
+impl Arrival {
+    fn is_fetched(self) -> bool {
+        matches!(self, Self::Fetched | Self::FetchedLate)
+    }
 }
 
 /// Whether a row that is not on the device is to be stored. Otherwise its marker has taken in what
@@ -37,7 +46,10 @@ pub(crate) fn arrives(
             None => Ok(true),
         };
     };
-    let wanted = arrival == Arrival::Fetched || is_wanted(context.tx, &row.key)?;
+    if arrival == Arrival::FetchedLate && row.version < marker.version {
+        return Ok(false);
+    }
+    let wanted = arrival.is_fetched() || is_wanted(context, row)?;
     let Some(fields) = row.fields.as_ref().filter(|_| !wanted) else {
         if row.fields.is_none() && !row.deleted {
             // Told in short, as something that this device has pushed.
@@ -70,9 +82,16 @@ fn sample_arrives(
         context.tx.mark_month_stale(entity_type, month, None)?;
         return Ok(row.deleted);
     };
-    let stays = arrival == Arrival::Fetched
+    let marker = context.tx.evicted_month(entity_type, month)?;
+    if arrival == Arrival::FetchedLate && marker.is_some_and(|marker| marker.stale) {
+        // It may be one of those that were changed since: it stays away until it is asked for
+        // again.
+        context.tx.keep_month_evicted(entity_type, month)?;
+        return Ok(false);
+    }
+    let stays = arrival.is_fetched()
         || month_is_wanted(context.tx, entity_type, month)?
-        || is_wanted(context.tx, &row.key)?
+        || is_wanted(context, row)?
         || context.tx.kept(&row.key)?.is_some();
     if stays {
         if !context.tx.take_evicted_sample(&row.key, month, fields)? && row.version > Version(1) {
@@ -138,8 +157,21 @@ pub(crate) fn away(
     Ok(away)
 }
 
-fn is_wanted(tx: &StoreTransaction<'_>, key: &EntityKey) -> Result<bool, StoreError> {
-    Ok(tx.key_wanted(key)? == Some(WishState::Waiting))
+/// Whether a wish that waits would bring a row: one for its entity, or for a stretch of time that
+/// it lies in.
+fn is_wanted(context: &Context<'_, '_>, row: &Row) -> Result<bool, StoreError> {
+    if context.tx.key_wanted(&row.key)? == Some(WishState::Waiting) {
+        return Ok(true);
+    }
+    let entity_type = &row.key.entity_type;
+    let schema = context.tx.schema().type_schema(entity_type);
+    let time_ms = row.fields.as_ref().and_then(|fields| schema.time_ms(fields));
+    Ok(context.tx.wanted_ranges()?.iter().any(|range| {
+        // A record without a time of its own lies in every stretch.
+        let from = range.from_ms.is_none_or(|from| time_ms.is_none_or(|time| from <= time));
+        let to = range.to_ms.is_none_or(|to| time_ms.is_none_or(|time| time < to));
+        range.entity_type == *entity_type && range.refused.is_none() && from && to
+    }))
 }
 
 fn month_is_wanted(

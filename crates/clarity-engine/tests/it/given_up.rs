@@ -1,8 +1,10 @@
 //! What was given up for space meets what else happens to it: a narrower scope, other ids, its own
 //! priority, a single fetch.
 
-use clarity_engine::protocol::model::{EntityKey, EntityType, Kind, Priority, Schema, ServerTime};
-use clarity_engine::protocol::{FailureClass, Scope};
+use clarity_engine::protocol::model::{
+    EntityKey, EntityType, Kind, Priority, Schema, Seq, ServerTime,
+};
+use clarity_engine::protocol::{FailureClass, FetchResponse, Row, Scope};
 use clarity_engine::store::{AliasState, Month};
 use clarity_engine::{
     Event, ExternalName, Import, ImportDeletion, ImportSample, StorageSettings, Wanted, Write,
@@ -12,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::given_ids::{SCHEMA, made, plan};
 use crate::storage::{
-    DAY_MS, MARCH, is_here, is_known, keep, make_room, nothing, sample, set, steps, without_samples,
+    DAY_MS, MARCH, is_here, is_known, keep, make_room, nothing, sample, set, steps,
+    version_of_marker, wishes_for, without_a_note, without_samples,
 };
 use crate::support::{Bench, note, wire};
 
@@ -128,6 +131,53 @@ fn the_largest_of_a_day_leaves_a_doubt() {
         bench.delete(key);
         assert_eq!(is_stale(&mut bench, &key.entity_type), doubt);
     }
+}
+
+/// An answer to the fetch that was asked before anything was read since.
+fn late(rows: &[Row]) -> FetchResponse {
+    FetchResponse { head: Seq(10), ranges_done: 1, ..wire::fetched(rows, &[]) }
+}
+
+/// Shows that an answer to a fetch that is older than what was read and given up again since does
+/// not take the marker back to an older version, whether the entity or its type was asked for.
+#[test]
+fn an_older_answer_takes_no_marker_back() {
+    for wanted in wishes_for(&note("one")) {
+        let (mut bench, one) = without_a_note();
+        bench.write(Write::Fetch { wanted: vec![wanted] });
+        bench.pull(&[wire::row(&one, 4, json!({"title": "theirs"}))]);
+        make_room(&mut bench);
+        assert_eq!(version_of_marker(&mut bench, &one), Some(4));
+        set(&mut bench, StorageSettings::default());
+        bench.answer_fetch(late(&[wire::row(&one, 1, json!({"title": "first"}))]));
+        assert_eq!(version_of_marker(&mut bench, &one), Some(4));
+        assert!(!is_here(&mut bench, &one));
+        fetch(&mut bench, &[(&one, json!({"title": "theirs"}))]);
+        assert!(is_here(&mut bench, &one));
+    }
+}
+
+/// Shows the same of samples: those of a month in which something changed since stay away, and the
+/// month is asked for once more when somebody wants it.
+#[test]
+fn an_older_answer_brings_no_changed_sample() {
+    let samples = [sample(1, MARCH + 5, 10), sample(2, MARCH + 9, 20)];
+    let changed = sample(2, MARCH + 9, 25);
+    let mut bench = without_samples(&samples);
+    let all = Wanted::Type(changed.0.entity_type.clone());
+    bench.write(Write::Fetch { wanted: vec![all.clone()] });
+    bench.pull(&[wire::row(&changed.0, 2, changed.1.clone())]);
+    make_room(&mut bench);
+    set(&mut bench, StorageSettings::default());
+    let of = |(key, fields): &(EntityKey, Value), version| wire::row(key, version, fields.clone());
+    bench.answer_fetch(late(&[of(&samples[0], 1), of(&samples[1], 1)]));
+    assert!(is_known(&mut bench, &samples[0].0) && is_known(&mut bench, &changed.0));
+    assert!(!is_here(&mut bench, &changed.0));
+    bench.write(Write::Fetch { wanted: vec![all] });
+    let rows = [of(&samples[0], 1), of(&changed, 2)];
+    bench.answer_fetch(FetchResponse { ranges_done: 1, ..wire::fetched(&rows, &[]) });
+    assert_eq!(bench.see(&changed.0), Some(changed.1));
+    assert_eq!(steps(&mut bench), [(2, 35.0)]);
 }
 
 /// Shows that at the hard limit an export is not taken in, and that a batch that only deletes is.

@@ -289,7 +289,7 @@ fn waiting(bench: &mut Bench) -> Vec<(u64, OperationState, Option<StoredEntity>)
 }
 
 /// A store that has given up the note "one", at its version 1.
-fn without_a_note() -> (Bench, EntityKey) {
+pub(crate) fn without_a_note() -> (Bench, EntityKey) {
     let one = note("one");
     let mut bench = Bench::with(&one, json!({"title": "first"}));
     set(&mut bench, nothing());
@@ -298,7 +298,7 @@ fn without_a_note() -> (Bench, EntityKey) {
     (bench, one)
 }
 
-fn version_of_marker(bench: &mut Bench, key: &EntityKey) -> Option<u64> {
+pub(crate) fn version_of_marker(bench: &mut Bench, key: &EntityKey) -> Option<u64> {
     let tx = bench.store().begin().unwrap();
     tx.evicted_entity(key).unwrap().map(|marker| marker.version.0)
 }
@@ -323,15 +323,23 @@ fn a_pull_does_not_bring_it_back() {
     assert_eq!(tx.entity(&one).unwrap().map(|row| row.state), Some(RowState::Deleted));
 }
 
-/// Shows that what was asked for is kept when a pull brings it while it is wanted.
+/// The wishes that bring an entity: for it, and for all of its type.
+pub(crate) fn wishes_for(key: &EntityKey) -> [Wanted; 2] {
+    [Wanted::Key(key.clone()), Wanted::Type(key.entity_type.clone())]
+}
+
+/// Shows that what was asked for, by name or with its type, is kept when a pull brings it while it
+/// is wanted.
 #[test]
 fn a_pull_brings_what_is_wanted() {
-    let (mut bench, one) = without_a_note();
-    set(&mut bench, StorageSettings::default());
-    bench.write(Write::Fetch { wanted: vec![Wanted::Key(one.clone())] });
-    bench.pull(&[wire::row(&one, 4, json!({"title": "theirs"}))]);
-    assert_eq!(bench.see(&one), Some(json!({"title": "theirs"})));
-    assert_eq!(version_of_marker(&mut bench, &one), None);
+    for wanted in wishes_for(&note("one")) {
+        let (mut bench, one) = without_a_note();
+        set(&mut bench, StorageSettings::default());
+        bench.write(Write::Fetch { wanted: vec![wanted] });
+        bench.pull(&[wire::row(&one, 4, json!({"title": "theirs"}))]);
+        assert_eq!(bench.see(&one), Some(json!({"title": "theirs"})));
+        assert_eq!(version_of_marker(&mut bench, &one), None);
+    }
 }
 
 /// Shows that an edit and a delete of what was given up are refused in words and want it fetched,
