@@ -6,6 +6,7 @@ use clarity_model::limits::ATOMIC_PULL_ROWS_MAX;
 use clarity_model::{Counter, Fields, Kind, Outcome, ServerTime, Version};
 use clarity_protocol::{
     Cursor, OperationAnswer, PullRequest, PullResponse, Row, SchemaStamp, Scope, SettledOperation,
+    hash_operation,
 };
 use clarity_store::{
     ConfirmedEntity, CursorPart, Month, RowState, StoreError, StoreTransaction, StoredEntity,
@@ -228,6 +229,7 @@ pub(crate) fn one_row(
     row: Row,
     arrival: Arrival,
 ) -> Result<(), StoreError> {
+    let row = own_operations(context, row)?;
     let row = under_present_key(context, row)?;
     if row.outside {
         return scope::leave(context, &row);
@@ -239,6 +241,30 @@ pub(crate) fn one_row(
         feed::came_back(context, &key)?;
     }
     Ok(())
+}
+
+/// Leaves out the operations of a copy of this store, which counts on under the same numbers: what
+/// the copy sent says nothing of what waits here, which finds out when it is sent itself.
+fn own_operations(context: &Context<'_, '_>, mut row: Row) -> Result<Row, StoreError> {
+    let mut own = Vec::with_capacity(row.operations.len());
+    for settled in row.operations {
+        let frozen = context.tx.frozen(settled.id)?;
+        let is_other = frozen
+            .zip(settled.hash)
+            .is_some_and(|(frozen, hash)| hash != hash_operation(&frozen).into());
+        if !is_other {
+            own.push(settled);
+        }
+    }
+    row.operations = own;
+    Ok(row)
+}
+
+/// Whether a row tells of a version that is here too, and tells something else: the server was set
+/// back to before what it had answered here, and has given the version to another change.
+fn is_told_otherwise(row: &Row, known: Version, deleted: bool, fields: &Fields) -> bool {
+    let differs = row.deleted != deleted || row.fields.as_ref().is_some_and(|told| told != fields);
+    row.version == known && differs
 }
 
 /// A row under the key that its entity has here. A row that holds a create of this device under
@@ -291,7 +317,13 @@ fn put_row(
         context.tx.set_entity_seq(&row.key, row.seq)?;
         return Ok(false);
     }
-    if row.version <= known && !schedule.resync {
+    let is_new = row.version > known
+        || schedule.resync
+        || local.as_ref().is_some_and(|local| {
+            let deleted = local.state == RowState::Deleted;
+            is_told_otherwise(&row, known, deleted, &local.fields)
+        });
+    if !is_new {
         if row.version == known {
             context.tx.set_entity_seq(&row.key, row.seq)?;
         }
@@ -332,7 +364,10 @@ fn under_waiting(
         schedule.rows_missing |= row.version > known;
         return Ok(());
     }
-    if row.version > known || schedule.resync {
+    let is_otherwise = before
+        .as_ref()
+        .is_some_and(|before| is_told_otherwise(&row, known, before.deleted, &before.fields));
+    if row.version > known || schedule.resync || is_otherwise {
         let last = || before.map(|before| before.fields).unwrap_or_else(Fields::new);
         let confirmed = ConfirmedEntity {
             deleted: row.deleted,
@@ -341,7 +376,7 @@ fn under_waiting(
             seq: row.seq,
             updated_at: row.updated_at,
         };
-        if schedule.resync {
+        if schedule.resync || is_otherwise {
             context.tx.put_confirmed(&row.key, &confirmed)?;
         } else {
             put_newer_confirmed(context, &row.key, confirmed)?;

@@ -234,6 +234,16 @@ hex128! {
     /// One life of a server's database: random, and made anew by a restore.
     Epoch
 }
+hex128! {
+    /// The hash of an operation's bytes, by which two operations under one id are told apart.
+    OperationHash
+}
+
+impl From<[u8; 16]> for OperationHash {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+}
 
 /// A random mark that the server gave to one position of an account's log.
 ///

@@ -24,8 +24,8 @@ pub use change::{FieldChange, Kind};
 pub use entity::{Entity, Fields, ReadVersion};
 pub use fold::{Confirmed, FieldEffect, Fold, FoldOperation, OperationEffect, fold};
 pub use ids::{
-    Check, Counter, EntityId, EntityKey, EntityType, Epoch, IdError, Incarnation, OperationId, Seq,
-    Version,
+    Check, Counter, EntityId, EntityKey, EntityType, Epoch, IdError, Incarnation, OperationHash,
+    OperationId, Seq, Version,
 };
 pub use merge::{Effect, Merged, merge_field};
 pub use migration::{MappedValue, Migration, MigrationStep, Unmapped, schemas_agree};

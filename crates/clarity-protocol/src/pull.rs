@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use clarity_model::{
-    Check, Counter, EntityKey, EntityType, Epoch, Fields, Incarnation, Outcome, Seq, ServerTime,
-    Version,
+    Check, Counter, EntityKey, EntityType, Epoch, Fields, Incarnation, OperationHash, Outcome, Seq,
+    ServerTime, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,4 +160,9 @@ pub struct SettledOperation {
     pub id: Counter,
     /// How it ended.
     pub outcome: Outcome,
+    /// The hash of its bytes ([`crate::hash_operation`]): a copy of the asking device counts on
+    /// under the same numbers, and what the copy sent under one is not what this device did. Absent
+    /// from a server that does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<OperationHash>,
 }

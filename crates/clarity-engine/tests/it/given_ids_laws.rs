@@ -101,7 +101,11 @@ impl Backend {
             let held = self.receipts.iter().filter(|(_, (key, _))| *key == row.key);
             let outcome = clarity_engine::protocol::model::Outcome::Applied;
             row.operations = held
-                .map(|(id, _)| clarity_engine::protocol::SettledOperation { id: *id, outcome })
+                .map(|(id, _)| clarity_engine::protocol::SettledOperation {
+                    id: *id,
+                    outcome,
+                    hash: None,
+                })
                 .collect();
         }
         rows

@@ -2,7 +2,9 @@
 
 use clarity_engine::Event;
 use clarity_engine::protocol::model::{Epoch, Outcome};
-use clarity_engine::protocol::{Cursor, FailureClass, PullResponse, PushResponse};
+use clarity_engine::protocol::{
+    Cursor, FailureClass, PullResponse, PushResponse, SettledOperation, hash_operation,
+};
 use clarity_engine::{Response, Write};
 use serde_json::json;
 
@@ -95,6 +97,80 @@ fn a_copied_store_takes_a_new_life() {
     bench.apply_push();
     assert_eq!(bench.see(&key), Some(json!({"title": "b"})));
     assert!(bench.is_settled());
+}
+
+/// Shows that a row which names an operation of the copy says nothing of the one that waits here
+/// under the same number, whether it is of that entity, of another one, or makes one: nothing that
+/// waits is lost, and it travels under a new life.
+#[test]
+fn what_a_copy_sent_settles_nothing_here() {
+    let (own, other) = (note("n"), note("other"));
+    let copied = hash_operation(b"what the copy sent under this number");
+    for key in [&own, &other] {
+        let mut bench = Bench::online();
+        bench.create(&own, json!({"title": "mine"}));
+        let push = bench.take_push();
+        let mut row = wire::row(key, 1, json!({"title": "of the copy"}));
+        row.operations = vec![SettledOperation {
+            id: push.only().id,
+            outcome: Outcome::Applied,
+            hash: Some(copied.into()),
+        }];
+        bench.pull(&[row]);
+        assert_eq!(bench.see(&own), Some(json!({"title": "mine"})));
+        assert!(bench.operation(push.only().id).is_some());
+        bench.answer(&push, vec![wire::answer(push.only(), Outcome::OpIdReused)]);
+        if *key == own {
+            // Both have made it: a person decides, and nothing is lost.
+            assert_eq!(bench.only_conflict().key, own);
+            continue;
+        }
+        let renumbered = bench.take_push();
+        assert_ne!(renumbered.body.incarnation, push.body.incarnation);
+        assert_eq!(renumbered.only().key, own);
+    }
+}
+
+/// Shows that a row with the hash of what waits here settles it.
+#[test]
+fn a_row_settles_what_was_sent_here() {
+    let key = note("n");
+    let mut bench = Bench::online();
+    bench.create(&key, json!({"title": "mine"}));
+    let push = bench.take_push();
+    let hash = hash_operation(push.bytes()[0].as_bytes());
+    let mut row = wire::row(&key, 1, json!({"title": "mine"}));
+    row.operations = vec![SettledOperation {
+        id: push.only().id,
+        outcome: Outcome::Applied,
+        hash: Some(hash.into()),
+    }];
+    bench.pull(&[row]);
+    assert_eq!(bench.operation(push.only().id), None);
+}
+
+/// Shows that a server which was set back without a word, to a place that the device had read
+/// already, and has given a version to another change that the device knows as its own, is
+/// believed: the row replaces what is here, under what waits as well.
+#[test]
+fn a_version_that_was_given_twice_is_the_servers() {
+    for waits in [false, true] {
+        let key = note("n");
+        let mut bench = Bench::with(&key, json!({"title": "a"}));
+        bench.update(&key, json!({"title": "lost"}));
+        bench.apply_push();
+        if waits {
+            bench.update(&key, json!({"extra": 1}));
+        }
+        bench.pull(&[wire::row(&key, 2, json!({"title": "other"}))]);
+        let extra =
+            if waits { json!({"title": "other", "extra": 1}) } else { json!({"title": "other"}) };
+        assert_eq!(bench.see(&key), Some(extra));
+        if !waits {
+            bench.pull(&[wire::deleted_row(&key, 2)]);
+            assert_eq!(bench.see(&key), None);
+        }
+    }
 }
 
 /// Shows that an id handed out twice stays with the first: a new life does not touch what was sent

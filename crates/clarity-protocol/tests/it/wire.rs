@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clarity_protocol::model::{
     Check, Counter, EntityId, EntityKey, EntityType, Epoch, FieldChange, Fields, Incarnation, Kind,
-    LocalTime, Outcome, RejectReason, Rejection, Seq, ServerTime, Version,
+    LocalTime, OperationHash, Outcome, RejectReason, Rejection, Seq, ServerTime, Version,
 };
 use clarity_protocol::*;
 use serde::Serialize;
@@ -198,7 +198,11 @@ pub(crate) fn pull_response() -> PullResponse {
         fields: Some(Fields::from([("text", json!("both")), ("title", Value::Null)])),
         deleted: false,
         outside: false,
-        operations: vec![SettledOperation { id: Counter(9), outcome: Outcome::Merged }],
+        operations: vec![SettledOperation {
+            id: Counter(9),
+            outcome: Outcome::Merged,
+            hash: Some(OperationHash(0xa5)),
+        }],
     };
     let gone = Row { fields: None, deleted: true, operations: Vec::new(), ..live.clone() };
     let known = Row { deleted: false, ..gone.clone() };
@@ -256,7 +260,7 @@ fn pull() {
         PullRequest { scope: Scope::default(), cursor: None, rows_max: None, ..pull_request() };
     insta::assert_snapshot!(reads_back(&pull_request()), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{"types":["Note"],"windows":{"Note":30}},"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{"types":["Note"],"windows":{"Note":30}}},"rows_max":100}"#);
     insta::assert_snapshot!(reads_back(&first), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{}}"#);
-    insta::assert_snapshot!(reads_back(&pull_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{}},"head":50,"more":true,"durable_through":40}"#);
+    insta::assert_snapshot!(reads_back(&pull_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged","hash":"000000000000000000000000000000a5"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{}},"head":50,"more":true,"durable_through":40}"#);
 }
 
 // Members that are left out have their defaults, so a small message of an older device is read.
@@ -408,7 +412,7 @@ fn fetch() {
     };
     insta::assert_snapshot!(reads_back(&fetch_request()), @r#"{"incarnation":"00000000000000000000000000000abc","epoch":"00000000000000000000000000000001","settled_below":5,"keys":[{"type":"Note","id":"018f-1"}],"ranges":[{"type":"HealthMetric","from_ms":-5,"to_ms":9,"after":{"time_ms":7,"seq":3}}],"rows_max":100}"#);
     insta::assert_snapshot!(reads_back(&smallest), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"ranges":[{"type":"HealthMetric"}]}"#);
-    insta::assert_snapshot!(reads_back(&fetch_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"head":50,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"unknown":[{"type":"Note","id":"018f-1"}],"ranges_done":0,"after":{"seq":3}}"#);
+    insta::assert_snapshot!(reads_back(&fetch_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"head":50,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged","hash":"000000000000000000000000000000a5"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"unknown":[{"type":"Note","id":"018f-1"}],"ranges_done":0,"after":{"seq":3}}"#);
 }
 
 // The words that stand outside of bodies.

@@ -16,7 +16,9 @@ use clarity_protocol::{Cursor, PullRequest, SettledOperation};
 
 use crate::check::check_of;
 use crate::error::RequestError;
-use crate::storage::{AccountId, AccountSnapshot, Identity, ScannedEntity, StorageError};
+use crate::storage::{
+    AccountId, AccountSnapshot, Identity, ScannedEntity, StorageError, UnsettledReceipt,
+};
 
 pub(crate) use fetch::{Fetched, check_fetch, read_fetched};
 pub(crate) use page::read_page;
@@ -74,7 +76,8 @@ impl Unsettled {
     ) -> Result<Self, StorageError> {
         let mut unsettled = Self::default();
         for receipt in snapshot.unsettled_receipts(incarnation, settled_below)? {
-            let operation = SettledOperation { id: receipt.id, outcome: receipt.outcome };
+            let UnsettledReceipt { id, outcome, hash, .. } = receipt;
+            let operation = SettledOperation { id, outcome, hash: Some(hash) };
             let of_type = unsettled.by_key.entry(receipt.key.entity_type).or_default();
             let of_entity = of_type.entry(receipt.key.id.as_str().to_owned()).or_default();
             of_entity.push((operation, receipt.version));

@@ -25,7 +25,7 @@ impl PageRow<'_> {
     /// The length of the row as JSON, near enough for a limit.
     fn bytes(&self) -> usize {
         const ENVELOPE: usize = 120;
-        const OPERATION: usize = 48;
+        const OPERATION: usize = 96;
         let fields = self.fields.map_or(0, str::len);
         let named = self.entity_type.len() + self.id.len();
         ENVELOPE + named + fields + OPERATION * self.operations.len()

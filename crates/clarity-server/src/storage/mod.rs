@@ -11,8 +11,8 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use clarity_model::{
-    Counter, EntityKey, EntityType, Epoch, Fields, Incarnation, OperationId, Outcome, Seq,
-    ServerTime, Version,
+    Counter, EntityKey, EntityType, Epoch, Fields, Incarnation, OperationHash, OperationId,
+    Outcome, Seq, ServerTime, Version,
 };
 use clarity_protocol::FetchPosition;
 
@@ -279,6 +279,8 @@ pub struct UnsettledReceipt {
     pub outcome: Outcome,
     /// The version that holds its effect.
     pub version: Version,
+    /// The hash of its bytes.
+    pub hash: OperationHash,
     /// The entity.
     pub key: EntityKey,
 }

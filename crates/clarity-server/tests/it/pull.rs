@@ -1,7 +1,7 @@
 //! Pages, cursors, scopes, stubs and lost answers.
 
 use clarity_model::{Check, Counter, EntityType, Epoch, Outcome, Seq};
-use clarity_protocol::{PullResponse, SettledOperation};
+use clarity_protocol::{PullResponse, SettledOperation, hash_operation};
 use clarity_server::{DeviceId, RequestError};
 use serde_json::json;
 
@@ -220,7 +220,9 @@ fn rows_name_unsettled_operations() {
     a.push_one(&server, &conflict);
     a.settled_below = Counter(3);
     let page = server.pull(&a.pull_request()).unwrap();
-    let named = vec![SettledOperation { id: Counter(5), outcome: Outcome::Merged }];
+    let bytes = serde_json::to_vec(&lost).unwrap();
+    let hash = Some(hash_operation(&bytes).into());
+    let named = vec![SettledOperation { id: Counter(5), outcome: Outcome::Merged, hash }];
     assert_eq!(page.rows[0].operations, named);
     let page = server.pull(&b.pull_request()).unwrap();
     let own: Vec<_> = page.rows[0].operations.iter().map(|operation| operation.id.0).collect();

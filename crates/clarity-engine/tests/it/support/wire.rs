@@ -115,7 +115,7 @@ pub(crate) fn deleted_row(key: &EntityKey, version: u64) -> Row {
 
 /// A row that holds an operation of this device.
 pub(crate) fn holding(row: Row, id: Counter, outcome: Outcome) -> Row {
-    Row { operations: vec![SettledOperation { id, outcome }], ..row }
+    Row { operations: vec![SettledOperation { id, outcome, hash: None }], ..row }
 }
 
 pub(crate) fn cursor(seq: u64) -> Cursor {

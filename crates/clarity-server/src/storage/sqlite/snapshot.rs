@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use clarity_model::{
-    Counter, EntityKey, EntityType, Incarnation, OperationId, Seq, ServerTime, Version,
+    Counter, EntityKey, EntityType, Incarnation, OperationHash, OperationId, Seq, ServerTime,
+    Version,
 };
 use clarity_protocol::FetchPosition;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
@@ -50,7 +51,7 @@ const SEED: &str = "
 SELECT seed FROM log WHERE account = ?1 AND last_seq >= ?2 ORDER BY last_seq LIMIT 1";
 
 const UNSETTLED: &str = "
-SELECT counter, outcome, version, type, id
+SELECT counter, outcome, version, type, id, hash
 FROM receipt
 WHERE account = ?1 AND incarnation = ?2 AND counter >= ?3
   AND carrier IS NULL AND outcome <= 2 AND version IS NOT NULL
@@ -92,6 +93,7 @@ impl AccountSnapshot for SqliteSnapshot<'_> {
                 id: Counter(unsigned(row.get(0)?)?),
                 outcome: outcome_of(row.get(1)?)?,
                 version: Version(unsigned(row.get(2)?)?),
+                hash: OperationHash::from(row.get::<_, [u8; 16]>(5)?),
                 key: key_of(&entity_type, row.get_ref(4)?)?,
             });
         }
