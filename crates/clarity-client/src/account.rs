@@ -1,7 +1,7 @@
 //! Questions to the server beside the sync, with the same tokens.
 
+use clarity_engine::Event;
 use clarity_engine::protocol::{Failure, FailureClass, Tokens};
-use clarity_engine::{Event, TokenResult};
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -48,7 +48,7 @@ impl Client {
             if known != asked_with {
                 return Ok(());
             }
-            let event = Event::TokenResult(TokenResult::Renewed(tokens));
+            let event = Event::SignedIn(tokens);
             device.handle_as_drain(vec![event], now())
         })?
     }

@@ -14,7 +14,7 @@ use clarity_engine::store::{
     StoreTransaction, StoredEntity,
 };
 use clarity_engine::{
-    ConflictId, ConflictInfo, Engine, Event, Flow, Resolution, Status, TokenResult, Write, Written,
+    ConflictId, ConflictInfo, Engine, Event, Flow, Resolution, Status, Write, Written,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -510,7 +510,7 @@ impl Client {
             credentials.name = name;
             transaction.put_credentials(&credentials)?;
             transaction.commit()?;
-            let event = Event::TokenResult(TokenResult::Renewed(tokens));
+            let event = Event::SignedIn(tokens);
             device.handle_as_drain(vec![event], now())?;
             Ok(())
         })?

@@ -337,7 +337,7 @@ impl<T: Transport> Driver<'_, T> {
                     let _ = client.notify(event);
                 });
             }
-            Effect::RefreshToken => {
+            Effect::RefreshToken { round } => {
                 let (client, transport) = (self.client.clone(), Arc::clone(&self.transport));
                 let token = self.credentials()?.and_then(|credentials| credentials.refresh_token);
                 self.tasks.spawn(async move {
@@ -346,7 +346,7 @@ impl<T: Transport> Driver<'_, T> {
                         Refreshed::Refused => TokenResult::Refused,
                         Refreshed::Failed(failure) => TokenResult::Failed(failure),
                     };
-                    let _ = client.notify(Event::TokenResult(result));
+                    let _ = client.notify(Event::TokenResult { round, result });
                 });
             }
             Effect::WakeAt(at) => self.wake_at = Some(instant_of(at)),

@@ -39,8 +39,15 @@ pub enum Event {
         /// Its answer.
         result: Result<Response, Failure>,
     },
-    /// A token refresh that an [`Effect::RefreshToken`] asked for has ended, or a person signed in.
-    TokenResult(TokenResult),
+    /// A token refresh that an [`Effect::RefreshToken`] asked for has ended.
+    TokenResult {
+        /// The round that it was asked in.
+        round: u64,
+        /// How it ended.
+        result: TokenResult,
+    },
+    /// A person signed in, or new tokens came in another way.
+    SignedIn(Tokens),
     /// The platform believes that the network came or went. A hint: only answers are the truth.
     NetworkChanged {
         /// Whether there is a network.
@@ -102,7 +109,7 @@ pub enum Event {
     StoreSound,
 }
 
-/// How a token refresh or a sign-in ended.
+/// How a token refresh ended.
 #[derive(Debug)]
 pub enum TokenResult {
     /// There are new tokens; they are stored before they are used.
@@ -156,7 +163,10 @@ pub enum Effect {
         body: Request,
     },
     /// Ask for new tokens once, and say so with [`Event::TokenResult`].
-    RefreshToken,
+    RefreshToken {
+        /// Names this refresh: when a person has signed in meanwhile, its end says nothing.
+        round: u64,
+    },
     /// Send [`Event::Timer`] at this time. Replaces the time asked for before.
     WakeAt(LocalTime),
     /// Tell whoever watches.

@@ -282,7 +282,10 @@ impl Engine {
             Event::RequestFinished { request, result } => {
                 handled.effects.extend(drive::finished(context, schedule, request, result)?);
             }
-            Event::TokenResult(result) => token::result(context, schedule, result)?,
+            Event::TokenResult { round, result } => {
+                token::result(context, schedule, round, result)?;
+            }
+            Event::SignedIn(tokens) => token::signed_in(context, schedule, tokens)?,
             Event::Started => drive::started(context, schedule)?,
             Event::Stopped => drive::stopped(context, schedule)?,
             Event::NetworkChanged { online } => network::changed(context, schedule, online),

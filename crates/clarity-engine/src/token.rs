@@ -1,6 +1,7 @@
 //! Tokens: renewed once for everything that waits, before they end, and never the end of anything.
 
 use clarity_model::LocalTime;
+use clarity_protocol::Tokens;
 use clarity_store::StoreError;
 
 use crate::context::Context;
@@ -31,7 +32,7 @@ pub(crate) fn renew(schedule: &mut Schedule, effects: &mut Vec<Effect>) {
     schedule.renew_at = None;
     schedule.renewing_ahead = true;
     schedule.refreshing = true;
-    effects.push(Effect::RefreshToken);
+    effects.push(Effect::RefreshToken { round: schedule.token });
 }
 
 /// The access token was refused: one refresh for everything that waits. A new token that is
@@ -55,7 +56,7 @@ pub(crate) fn refused(
         return Ok(Vec::new());
     }
     schedule.refreshing = true;
-    Ok(vec![Effect::RefreshToken])
+    Ok(vec![Effect::RefreshToken { round: schedule.token }])
 }
 
 /// A person asks for a sync although a server wanted them to sign in. It may have been another one
@@ -76,41 +77,25 @@ pub(crate) fn ask_again(
     Ok(())
 }
 
-/// A token refresh or a sign-in has ended.
+/// A token refresh has ended. One that was asked before a person signed in was about tokens that
+/// are worth nothing since: it says nothing of the new ones.
 pub(crate) fn result(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
+    round: u64,
     result: TokenResult,
 ) -> Result<(), StoreError> {
-    let asked = std::mem::take(&mut schedule.refreshing);
+    if !schedule.refreshing || round != schedule.token {
+        return Ok(());
+    }
+    schedule.refreshing = false;
     let ahead = std::mem::take(&mut schedule.renewing_ahead);
     context.noted.status = true;
     match result {
-        TokenResult::Renewed(tokens) if is_of_another_account(context, &tokens)? => {
-            let message = "the server gave tokens of another account; please sign in again";
-            schedule.pause(Pause::AuthRequired, context.now, message);
-        }
         TokenResult::Renewed(tokens) => {
-            let before = context.tx.credentials()?;
-            let expires_in = i64::try_from(tokens.access_expires_in_ms).unwrap_or(i64::MAX);
-            let mut credentials = before.unwrap_or_default();
-            credentials.access_token = Some(tokens.access_token);
-            credentials.access_expires_at = Some(context.now.plus_ms(expires_in));
-            credentials.refresh_token = Some(tokens.refresh_token);
-            context.tx.put_credentials(&credentials)?;
-            context.tx.bind_account(&tokens.account_id, &tokens.device_id)?;
-            schedule.token += 1;
-            schedule.renew_after_ms = renew_after_ms(expires_in);
-            schedule.renew_at = Some(context.now.plus_ms(schedule.renew_after_ms));
-            schedule.pauses.remove(&Pause::AuthRequired);
-            schedule.pauses.remove(&Pause::AccessRemoved);
-            if asked {
+            if keep(context, schedule, tokens)? {
                 schedule.refusals += u32::from(!ahead);
-            } else {
-                schedule.refusals = 0;
-                schedule.pull_wanted = true;
             }
-            schedule.hurry(context.now);
         }
         TokenResult::Refused => {
             let message = "please sign in again; everything is kept on this device";
@@ -121,14 +106,55 @@ pub(crate) fn result(
     Ok(())
 }
 
+/// A person signed in.
+pub(crate) fn signed_in(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    tokens: Tokens,
+) -> Result<(), StoreError> {
+    context.noted.status = true;
+    if keep(context, schedule, tokens)? {
+        schedule.refreshing = false;
+        schedule.renewing_ahead = false;
+        schedule.refusals = 0;
+        schedule.pull_wanted = true;
+    }
+    Ok(())
+}
+
+/// Keeps new tokens and goes on with them; not those of another account.
+fn keep(
+    context: &mut Context<'_, '_>,
+    schedule: &mut Schedule,
+    tokens: Tokens,
+) -> Result<bool, StoreError> {
+    if is_of_another_account(context, &tokens)? {
+        let message = "the server gave tokens of another account; please sign in again";
+        schedule.pause(Pause::AuthRequired, context.now, message);
+        return Ok(false);
+    }
+    let before = context.tx.credentials()?;
+    let expires_in = i64::try_from(tokens.access_expires_in_ms).unwrap_or(i64::MAX);
+    let mut credentials = before.unwrap_or_default();
+    credentials.access_token = Some(tokens.access_token);
+    credentials.access_expires_at = Some(context.now.plus_ms(expires_in));
+    credentials.refresh_token = Some(tokens.refresh_token);
+    context.tx.put_credentials(&credentials)?;
+    context.tx.bind_account(&tokens.account_id, &tokens.device_id)?;
+    schedule.token += 1;
+    schedule.renew_after_ms = renew_after_ms(expires_in);
+    schedule.renew_at = Some(context.now.plus_ms(schedule.renew_after_ms));
+    schedule.pauses.remove(&Pause::AuthRequired);
+    schedule.pauses.remove(&Pause::AccessRemoved);
+    schedule.hurry(context.now);
+    Ok(true)
+}
+
 fn renew_after_ms(life_ms: i64) -> i64 {
     (life_ms - RENEW_AHEAD_MS.min(life_ms / 5)).max(RENEW_AFTER_MS_MIN)
 }
 
-fn is_of_another_account(
-    context: &Context<'_, '_>,
-    tokens: &clarity_protocol::Tokens,
-) -> Result<bool, StoreError> {
+fn is_of_another_account(context: &Context<'_, '_>, tokens: &Tokens) -> Result<bool, StoreError> {
     let bound = context.tx.meta()?.account_id;
     Ok(bound.is_some_and(|account| account != tokens.account_id))
 }

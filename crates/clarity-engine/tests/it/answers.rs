@@ -135,7 +135,7 @@ fn removed_access_stops_everything_but_local_writes() {
     bench.event(Event::SyncNow);
     assert!(bench.pushes.is_empty() && bench.pulls.is_empty());
     assert_eq!(bench.status().waiting, 2);
-    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.event(Event::SignedIn(wire::tokens("account")));
     bench.answer_pull(&[]);
     while !bench.pushes.is_empty() {
         bench.apply_push();

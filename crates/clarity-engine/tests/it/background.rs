@@ -98,7 +98,7 @@ fn fail_one(bench: &mut Bench, class: FailureClass) {
 #[test]
 fn ninety_days_offline_lose_nothing() {
     let mut bench = Bench::online();
-    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.event(Event::SignedIn(wire::tokens("account")));
     bench.answer_pull(&[]);
     let mut attempts = Vec::new();
     for day in 0..90 {
@@ -134,7 +134,7 @@ fn ninety_days_offline_lose_nothing() {
     bench.token_result(TokenResult::Refused);
     let status = bench.status();
     assert_eq!((status.stalled.unwrap().why, status.waiting), (Pause::AuthRequired, 90));
-    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.event(Event::SignedIn(wire::tokens("account")));
     let mut sent = Vec::new();
     while !bench.is_settled() {
         match bench.pushes.is_empty() {

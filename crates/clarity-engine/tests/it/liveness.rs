@@ -199,7 +199,7 @@ fn follows(now: Progress, before: Progress) -> bool {
 /// Ends every fault: a person signs in, and the server takes what it is given.
 fn heal(bench: &mut Bench) {
     bench.refreshes = 0;
-    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.event(Event::SignedIn(wire::tokens("account")));
     for _ in 0..2_000 {
         let failed = (1..250).map(counter).find(|counter| {
             let state = bench.state(*counter);

@@ -1,6 +1,6 @@
 //! Tokens: refreshed once for all, and never the end of anything.
 
-use clarity_engine::protocol::{Failure, FailureClass};
+use clarity_engine::protocol::{Failure, FailureClass, Tokens};
 use clarity_engine::{Attention, Event, Pause, TokenResult, WhoActs};
 use serde_json::json;
 
@@ -74,9 +74,47 @@ fn a_refused_refresh_waits_for_a_sign_in() {
     bench.restart();
     bench.event(Event::SyncNow);
     assert!(bench.pushes.is_empty() && bench.pulls.is_empty());
-    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.event(Event::SignedIn(wire::tokens("account")));
     assert_eq!(bench.status().stalled, None);
     assert_eq!(bench.take_push().bytes(), push.bytes());
+}
+
+/// Shows that a person who signs in while a refresh is on its way stays signed in: whatever becomes
+/// of the refresh is about tokens that are worth nothing since, also when another one was asked for
+/// meanwhile.
+#[test]
+fn a_sign_in_outlasts_an_earlier_refresh() {
+    for asked_again in [false, true] {
+        let mut bench = busy();
+        let push = bench.take_push();
+        bench.fail(push.request, FailureClass::Auth);
+        let earlier = bench.refresh_round;
+        bench.event(Event::SignedIn(Tokens {
+            refresh_token: "of the sign-in".to_owned(),
+            ..wire::tokens("account")
+        }));
+        if asked_again {
+            let push = bench.take_push();
+            bench.fail(push.request, FailureClass::Auth);
+        }
+        let lost = Failure::new(FailureClass::Unreachable, "no answer");
+        let results = [
+            TokenResult::Refused,
+            TokenResult::Renewed(wire::tokens("account")),
+            TokenResult::Failed(lost),
+        ];
+        for result in results {
+            bench.event(Event::TokenResult { round: earlier, result });
+            assert_eq!(bench.status().stalled, None, "asked again: {asked_again}");
+        }
+        let known = bench.store().begin().unwrap().credentials().unwrap().unwrap();
+        assert_eq!(known.refresh_token.as_deref(), Some("of the sign-in"));
+        if asked_again {
+            bench.refreshes = 1;
+            bench.token_result(TokenResult::Renewed(wire::tokens("account")));
+        }
+        assert_eq!(bench.take_push().bytes(), push.bytes());
+    }
 }
 
 /// Shows that a person who asks for a sync although they should sign in has their tokens tried once
@@ -85,7 +123,7 @@ fn a_refused_refresh_waits_for_a_sign_in() {
 #[test]
 fn a_sync_by_hand_tries_the_tokens_again() {
     let mut bench = Bench::online();
-    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.event(Event::SignedIn(wire::tokens("account")));
     bench.answer_pull(&[]);
     let refuse = |bench: &mut Bench| {
         bench.fail_only(FailureClass::Auth);
@@ -159,7 +197,7 @@ fn new_tokens_that_are_refused_are_for_a_person() {
 #[test]
 fn tokens_of_another_account_stop_the_sync() {
     let mut bench = Bench::online();
-    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("mine"))));
+    bench.event(Event::SignedIn(wire::tokens("mine")));
     bench.answer_pull(&[]);
     bench.create(&note("n"), json!({}));
     let push = bench.take_push();
@@ -174,7 +212,7 @@ fn tokens_of_another_account_stop_the_sync() {
 /// A device with a token of 15 minutes, in step with the server.
 fn with_token() -> Bench {
     let mut bench = Bench::online();
-    bench.event(Event::TokenResult(TokenResult::Renewed(wire::tokens("account"))));
+    bench.event(Event::SignedIn(wire::tokens("account")));
     bench.answer_pull(&[]);
     bench
 }
@@ -249,7 +287,7 @@ fn tokens_without_a_life_make_no_loop() {
         let tokens = wire::tokens("account");
         clarity_engine::protocol::Tokens { access_expires_in_ms: 0, ..tokens }
     };
-    bench.event(Event::TokenResult(TokenResult::Renewed(short())));
+    bench.event(Event::SignedIn(short()));
     let begin = bench.now;
     let mut refreshes = 0;
     while bench.now.since_ms(begin) < HOUR_MS {

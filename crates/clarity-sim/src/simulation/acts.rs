@@ -2,7 +2,7 @@
 
 use clarity_engine::protocol::model::EntityType;
 use clarity_engine::protocol::{Scope, Tokens};
-use clarity_engine::{Event, NetworkPolicy, TokenResult, Wanted, Write};
+use clarity_engine::{Event, NetworkPolicy, Wanted, Write};
 
 use super::dice::Dice;
 use super::plant::Plant;
@@ -134,25 +134,24 @@ impl World {
         Ok(())
     }
 
-    /// The session is refused, or tokens of another account come. Later the right person signs in.
+    /// The session is ended, or tokens of another account come. Later the right person signs in.
     fn session_changes(&mut self, device: usize, foreign: bool) -> Result<(), Violation> {
         let account = self.devices[device].account;
-        let result = if foreign {
-            self.stage.met("foreign_sign_in");
-            let other = (account + 1) % ACCOUNTS_MAX;
-            let mut tokens: Tokens = self.server.foreign_tokens(&self.stage, device, other);
-            if self.stage.is_planted(Plant::ForeignTokens) {
-                tokens.account_id = format!("account-{account}");
-            }
-            TokenResult::Renewed(tokens)
-        } else {
-            self.stage.met("session_ended");
-            TokenResult::Refused
-        };
         let delay_ms = self.stage.dice.any_scale(1_000, HOUR_MS);
         self.stage.after(delay_ms, Happening::SignsIn { device });
         self.devices[device].signed_in = false;
-        self.step(device, vec![Event::TokenResult(result)]).map(drop)
+        if !foreign {
+            self.stage.met("session_ended");
+            self.server.end_session(device);
+            return Ok(());
+        }
+        self.stage.met("foreign_sign_in");
+        let other = (account + 1) % ACCOUNTS_MAX;
+        let mut tokens: Tokens = self.server.foreign_tokens(&self.stage, device, other);
+        if self.stage.is_planted(Plant::ForeignTokens) {
+            tokens.account_id = format!("account-{account}");
+        }
+        self.step(device, vec![Event::SignedIn(tokens)]).map(drop)
     }
 
     /// The person of an account signs in.
@@ -161,8 +160,7 @@ impl World {
             return Ok(());
         }
         let tokens = self.server.sign_in(&self.stage, device, self.devices[device].account);
-        let signed_in = Event::TokenResult(TokenResult::Renewed(tokens));
-        if self.step(device, vec![signed_in])?.is_some() {
+        if self.step(device, vec![Event::SignedIn(tokens)])?.is_some() {
             self.devices[device].signed_in = true;
         } else {
             // The device died on it, and the person tries again.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clarity_engine::protocol::model::{
-    Confirmed, Counter, EntityKey, FieldChange, Fields, FoldOperation, Version, fold,
+    Confirmed, Counter, EntityKey, FieldChange, Fields, FoldOperation, Outcome, Version, fold,
 };
 use clarity_engine::{Event, Flow, Response, Status, WhoActs};
 use clarity_store::{
@@ -43,12 +43,15 @@ impl Replica {
 
 /// Notes which operations an answer or a page says to be part of the server's state.
 pub(crate) fn note_named(model: &mut Model, events: &[Event]) {
+    model.reused.clear();
     for event in events {
         let Event::RequestFinished { result: Ok(response), .. } = event else { continue };
         match response {
             Response::Push(push) | Response::PushInPart { answered: push, .. } => {
                 let settled = push.answers.iter().filter(|answer| answer.outcome.is_settled());
                 model.named.extend(settled.map(|answer| answer.id));
+                let reused = push.answers.iter().filter(|one| one.outcome == Outcome::OpIdReused);
+                model.reused.extend(reused.map(|answer| answer.id));
             }
             Response::Fetch(answer) => {
                 let operations = answer.rows.iter().flat_map(|row| &row.operations);
@@ -183,7 +186,8 @@ fn departure(
         Some(EndedAs::Rejected) => deeds.discards,
         Some(EndedAs::Cancelled) => {
             let withdrawn = before.taken_back && deeds.answered;
-            deeds.takes_back || deeds.discards || withdrawn || !before.sent
+            let sent = before.sent && !model.reused.contains(&carrier);
+            deeds.takes_back || deeds.discards || withdrawn || !sent
         }
         None => false,
     };

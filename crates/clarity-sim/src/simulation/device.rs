@@ -1,15 +1,16 @@
 //! A device of a world: the driver in miniature over a real store on a disk that can fail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use clarity_engine::protocol::Scope;
-use clarity_engine::protocol::model::{EntityKey, Incarnation, LocalTime, Schema};
+use clarity_engine::protocol::model::{Counter, EntityKey, Incarnation, LocalTime, Schema};
+use clarity_engine::protocol::{PushRequest, Scope, hash_operation};
 use clarity_engine::{
     ConflictInfo, Effect, Engine, Entropy, Event, Handled, HistoryId, Response, Role, Status,
     Write, WriteError, Written,
 };
 use clarity_store::{Birth, Journal, OpenOptions, RequestId, Store, StoreError, StoreTransaction};
+use serde::Deserialize;
 
 use super::branches;
 use super::checks;
@@ -69,13 +70,17 @@ pub(crate) struct Device {
     pub(crate) cut_off_until_ms: i64,
     /// Until when no answer reaches it.
     pub(crate) deaf_until_ms: i64,
-    /// What it once held, with what must be there then.
-    backup: Option<(DiskImage, Model)>,
+    /// What it once held, with what must be there then, and whether its person was signed in.
+    backup: Option<(DiskImage, Model, bool)>,
+    /// How often it was set back to a backup.
+    pub(crate) times_set_back: u64,
     pub(crate) model: Model,
     /// What a commit that failed or never returned may have left behind.
     doubt: Option<Change>,
     pub(crate) status: Option<Status>,
     pub(crate) conflicts: Vec<ConflictInfo>,
+    /// What it sent under each number last: the life of its store, and the hash of the bytes.
+    pub(crate) sent: BTreeMap<Counter, (Incarnation, [u8; 16])>,
     /// When it sent something since the last success, for promise L2.
     pub(crate) attempts_ms: Vec<i64>,
 }
@@ -145,10 +150,12 @@ impl Device {
             cut_off_until_ms: 0,
             deaf_until_ms: 0,
             backup: None,
+            times_set_back: 0,
             model: Model::default(),
             doubt: None,
             status: None,
             conflicts: Vec::new(),
+            sent: BTreeMap::new(),
             attempts_ms: Vec::new(),
         }
     }
@@ -350,25 +357,31 @@ impl Device {
     /// Makes a backup of a running device.
     pub(crate) fn back_up(&mut self) {
         if self.is_running() && self.doubt.is_none() {
-            self.backup = Some((self.disk.clone_image(), self.model.clone()));
+            self.backup = Some((self.disk.clone_image(), self.model.clone(), self.signed_in));
         }
     }
 
     /// Everything on the device is as it was when it was backed up. False without a backup.
     pub(crate) fn set_back(&mut self, stage: &mut Stage) -> bool {
-        let Some((image, model)) = &self.backup else { return false };
+        let Some((image, model, signed_in)) = &self.backup else { return false };
         self.store = None;
         self.disk = Disk::from_image(self.disk.vfs(), image, stage.following());
         let may_go_back = self.model.may_go_back;
         self.model = Model { may_have_arrived: true, may_go_back, ..model.clone() };
         self.doubt = None;
+        self.signed_in = *signed_in;
+        self.times_set_back += 1;
         self.stop(stage, 1_000);
+        if !self.signed_in {
+            // It wants the sign-in once more that it wanted then.
+            stage.after(2_000, Happening::SignsIn { device: self.index });
+        }
         true
     }
 
     /// A second device with the backup of this one; it has not begun. None without a backup.
     pub(crate) fn copied(&mut self, stage: &mut Stage, index: usize) -> Option<Self> {
-        let (image, model) = self.backup.clone()?;
+        let (image, model, _) = self.backup.clone()?;
         self.model.may_have_arrived = true;
         let may_go_back = self.model.may_go_back;
         let seed = stage.following();
@@ -379,6 +392,14 @@ impl Device {
             model: Model { may_have_arrived: true, may_go_back, ..model },
             ..Self::at_rest(index, self.account, disk, program, Dice::new(seed, 0))
         })
+    }
+
+    /// Notes what a push carries.
+    pub(crate) fn note_sent(&mut self, push: &PushRequest) {
+        for raw in &push.operations {
+            let Ok(OnlyCounter { counter }) = serde_json::from_str(raw.get()) else { continue };
+            self.sent.insert(counter, (push.incarnation, hash_operation(raw.get().as_bytes())));
+        }
     }
 
     /// What it follows.
@@ -451,6 +472,11 @@ impl Device {
         let transaction = store.begin().map_err(unexpected)?;
         GivenUp::of(&transaction).map_err(unexpected)
     }
+}
+
+#[derive(Deserialize)]
+struct OnlyCounter {
+    counter: Counter,
 }
 
 /// Why a transaction did not end as it should.

@@ -145,8 +145,8 @@ fn replica_agrees(
             continue;
         }
         // Of a server that was set back a device may know more than it: what was lost and not
-        // contributed again stays, until the server has a newer version.
-        let is_newer = found.is_none_or(|found| found.version >= entity.version);
+        // contributed again stays, until the server has that version again.
+        let is_newer = found.is_none_or(|found| found.version > entity.version);
         if device.model.may_go_back && is_newer {
             continue;
         }

@@ -96,6 +96,9 @@ pub(crate) struct Model {
     pub(crate) fates: BTreeMap<Counter, Fate>,
     /// The operations that an answer or a page named as part of the server's state.
     pub(crate) named: BTreeSet<Counter>,
+    /// The operations of which the answer at hand says that their ids are of others: they have
+    /// never been sent.
+    pub(crate) reused: BTreeSet<Counter>,
     /// Whether the device is, or has, a copy: what it sent may have arrived without its knowing.
     pub(crate) may_have_arrived: bool,
     /// Whether the server was set back, so that what it told may go back too.

@@ -21,6 +21,17 @@ pub(crate) struct Call {
     pub(crate) kind: CallKind,
     pub(crate) bytes: Vec<u8>,
     pub(crate) token: String,
+    /// Which history of which device made it.
+    pub(crate) line: Line,
+}
+
+/// A history of a device: one that was set back begins another, and so does a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Line {
+    /// Which device.
+    pub(crate) device: usize,
+    /// How often it was set back.
+    pub(crate) set_back: u64,
 }
 
 /// An answer on its way.

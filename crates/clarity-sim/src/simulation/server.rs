@@ -1,6 +1,6 @@
 //! The server of a world: the real apply and pull over a disk that can fail, and a token service.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use clarity_engine::protocol::model::{
 };
 use clarity_engine::protocol::{
     OperationAnswer, ProblemCode, PullRequest, PushRequest, Tokens, WireOperation, decode,
+    hash_operation,
 };
 use clarity_server::{AccountId, Core, DeviceId, DumpedEntity, Environment, SqliteOptions};
 
@@ -16,7 +17,7 @@ use super::branches;
 use super::dice::Dice;
 use super::environment::ServerEnvironment;
 use super::mischief;
-use super::network::{Call, CallKind, Reply, plain_answer};
+use super::network::{Call, CallKind, Line, Reply, plain_answer};
 use super::plant::Plant;
 use super::stage::{Stage, Violation, ensure};
 use super::workload::PARENT;
@@ -42,6 +43,8 @@ struct TokenChain {
     newest: u64,
     /// Access tokens with their ends, by the server's clock, and their accounts.
     access: BTreeMap<String, (i64, usize)>,
+    /// How many access tokens are worth nothing any more.
+    ended: usize,
 }
 
 /// The server.
@@ -52,12 +55,12 @@ pub(crate) struct Server {
     schema: Arc<Schema>,
     environment: Arc<ServerEnvironment>,
     chains: BTreeMap<usize, TokenChain>,
-    /// What took effect, as far as an answer told, in that order.
-    applied: BTreeSet<(Incarnation, Counter)>,
+    /// What took effect, as far as an answer told, with the hash of its bytes.
+    applied: BTreeMap<(Incarnation, Counter), [u8; 16]>,
     /// What took effect although the server has not what it depends on.
     pub(crate) without_parent: Option<(EntityKey, String)>,
-    /// The newest operation of each store on each entity that took effect.
-    newest_of_lane: BTreeMap<(Incarnation, EntityKey), Counter>,
+    /// The newest operation of each history of a device on each entity that took effect.
+    newest_of_lane: BTreeMap<(Line, Incarnation, EntityKey), Counter>,
     backup: Option<DiskImage>,
 }
 
@@ -104,7 +107,7 @@ impl Server {
             schema: Arc::clone(schema),
             environment,
             chains: BTreeMap::new(),
-            applied: BTreeSet::new(),
+            applied: BTreeMap::new(),
             without_parent: None,
             newest_of_lane: BTreeMap::new(),
             backup: None,
@@ -223,11 +226,11 @@ impl Server {
         call: &Call,
     ) -> Result<Served, Violation> {
         let mut request: PushRequest = decode(&call.bytes).map_err(unreadable)?;
-        let all: Vec<WireOperation> = request
-            .operations
-            .iter()
-            .filter_map(|raw| serde_json::from_str(raw.get()).ok())
-            .collect();
+        let read = request.operations.iter().filter_map(|raw| {
+            let operation: WireOperation = serde_json::from_str(raw.get()).ok()?;
+            Some((operation, hash_operation(raw.get().as_bytes())))
+        });
+        let (all, hashes): (Vec<WireOperation>, Vec<[u8; 16]>) = read.unzip();
         let mut forbidden = forbidden(stage, &request, &all);
         let mut position = 0;
         request.operations.retain(|_| {
@@ -268,34 +271,43 @@ impl Server {
         for answer in &response.answers {
             stage.faults.met(branches::outcome(answer.outcome));
         }
-        self.record(account, incarnation, &all, &response.answers)?;
+        self.record(account, (call.line, incarnation), (&all, &hashes), &response.answers)?;
         response.answers = weave(forbidden, response.answers);
         let changed = if pushed.changed.is_empty() { Noise::None } else { Noise::Changed };
         let body = serde_json::to_vec(&response).unwrap_or_default();
         Ok(Served::Reply(Reply::success(body), changed))
     }
 
-    /// Promise I5: in each lane operations take effect in the order in which they were made.
+    /// Promise I5: in each lane operations take effect in the order in which they were made. A copy
+    /// of a device goes by the numbers of the other until it knows, and has an order of its own.
     fn record(
         &mut self,
         account: AccountId,
-        incarnation: Incarnation,
-        all: &[WireOperation],
+        (line, incarnation): (Line, Incarnation),
+        (all, hashes): (&[WireOperation], &[[u8; 16]]),
         answers: &[OperationAnswer],
     ) -> Result<(), Violation> {
         for answer in answers.iter().filter(|answer| answer.outcome.is_settled()) {
-            if !self.applied.insert((incarnation, answer.id)) {
+            let found = all.iter().zip(hashes).find(|(one, _)| one.id == answer.id);
+            let Some((operation, hash)) = found else { continue };
+            let id = (incarnation, answer.id);
+            if self.applied.contains_key(&id) {
                 continue;
             }
-            let Some(operation) = all.iter().find(|one| one.id == answer.id) else { continue };
+            self.applied.insert(id, *hash);
             self.check_parent(account, operation)?;
-            let lane = (incarnation, operation.key.clone());
+            let lane = (line, incarnation, operation.key.clone());
             let before = self.newest_of_lane.insert(lane, answer.id).unwrap_or_default();
             ensure(before < answer.id, "I5", || {
                 format!("operation {} took effect after {before} on one entity", answer.id)
             })?;
         }
         Ok(())
+    }
+
+    /// The hash of the bytes that took effect under an id, as far as an answer told of any.
+    pub(crate) fn took_effect(&self, id: (Incarnation, Counter)) -> Option<[u8; 16]> {
+        self.applied.get(&id).copied()
     }
 
     /// Promise I5: what depends on an entity never takes effect before it.
@@ -347,11 +359,20 @@ impl Server {
         Ok(entities)
     }
 
-    /// Gives a device its first tokens, as after signing in.
+    /// Gives a device its first tokens, as after signing in. Its older ones are worth nothing from
+    /// here on.
     pub(crate) fn sign_in(&mut self, stage: &Stage, device: usize, account: usize) -> Tokens {
-        let chain = self.chains.entry(device).or_default();
-        chain.newest += 1;
+        self.end_session(device);
         self.issue(stage, device, account)
+    }
+
+    /// Takes no token any more that a device has.
+    pub(crate) fn end_session(&mut self, device: usize) {
+        let chain = self.chains.entry(device).or_default();
+        // Neither the newest nor its successor.
+        chain.newest += 2;
+        chain.ended += chain.access.len();
+        chain.access.clear();
     }
 
     /// The successor of a refresh token; the same for a repeat. None when it is not accepted.
@@ -374,7 +395,7 @@ impl Server {
 
     fn issue(&mut self, stage: &Stage, device: usize, account: usize) -> Tokens {
         let chain = self.chains.entry(device).or_default();
-        let access_token = format!("access-{device}-{}", chain.access.len());
+        let access_token = format!("access-{device}-{}", chain.ended + chain.access.len());
         let end_ms = stage.now_ms + stage.rates.token_ms;
         chain.access.insert(access_token.clone(), (end_ms, account));
         Tokens {

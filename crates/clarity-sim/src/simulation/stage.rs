@@ -46,6 +46,15 @@ pub(crate) enum Delivery {
     Failed(Failure),
 }
 
+/// What reaches a device that asked for new tokens.
+#[derive(Debug, Clone)]
+pub(crate) enum Renewal {
+    Tokens(clarity_engine::protocol::Tokens),
+    Refused,
+    /// Nothing.
+    Lost,
+}
+
 /// Something that will happen.
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
@@ -60,9 +69,9 @@ pub(crate) enum Happening {
     /// A request ends at a device.
     Answered { device: usize, life: u64, request: RequestId, delivery: Delivery },
     /// A device asks for new tokens.
-    TokenAsked { device: usize, life: u64, refresh_token: String },
-    /// The answer to that, with the number of the new tokens; none when nothing came.
-    TokenAnswered { device: usize, life: u64, renewed: Option<clarity_engine::protocol::Tokens> },
+    TokenAsked { device: usize, life: u64, round: u64, refresh_token: String },
+    /// The answer to that.
+    TokenAnswered { device: usize, life: u64, round: u64, renewal: Renewal },
     /// A hint reaches a device.
     Hint { device: usize },
     /// The platform says whether there is a network.

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use clarity_engine::protocol::{Failure, FailureClass};
-use clarity_engine::{Event, Request, TokenResult};
+use clarity_engine::{Attention, Event, Request, Status, TokenResult};
 use clarity_store::RequestId;
 
 use super::branches;
-use super::network::{Call, CallKind, Reply, believe_anything};
+use super::network::{Call, CallKind, Line, Reply, believe_anything};
 use super::plant::Plant;
 use super::server::{ACCOUNTS_MAX, Noise, Served};
-use super::stage::{Delivery, Happening, Violation, ensure};
+use super::stage::{Delivery, Happening, Renewal, Violation, ensure};
 use super::workload::canary;
 use super::world::{HOUR_MS, REQUEST_TIMEOUT_MS, World};
 
@@ -27,13 +27,17 @@ impl World {
         body: &Request,
         token: &str,
     ) -> Result<(), Violation> {
+        if let Request::Push(push) = body {
+            self.devices[device].note_sent(push);
+        }
         let (kind, bytes) = match body {
             Request::Push(push) => (CallKind::Push, serde_json::to_vec(push)),
             Request::Pull(pull) => (CallKind::Pull, serde_json::to_vec(pull)),
             Request::Fetch(fetch) => (CallKind::Fetch, serde_json::to_vec(fetch)),
         };
         let bytes = bytes.unwrap_or_default();
-        let call = Arc::new(Call { kind, bytes, token: token.to_owned() });
+        let line = Line { device, set_back: self.devices[device].times_set_back };
+        let call = Arc::new(Call { kind, bytes, token: token.to_owned(), line });
         self.count_attempt(device)?;
         let stage = &mut self.stage;
         let there = &mut self.devices[device];
@@ -289,30 +293,25 @@ impl World {
         &mut self,
         device: usize,
         life: u64,
+        round: u64,
         token: &str,
     ) -> Result<(), Violation> {
         let there = &self.devices[device];
         let cut_off = self.stage.now_ms < there.cut_off_until_ms.max(there.deaf_until_ms);
         if cut_off || !self.server.is_running() {
-            let answered = Happening::TokenAnswered { device, life, renewed: None };
+            let renewal = Renewal::Lost;
+            let answered = Happening::TokenAnswered { device, life, round, renewal };
             self.stage.after(50, answered);
             return Ok(());
         }
         let renewed = self.server.renew(&self.stage, device, self.devices[device].account, token);
-        let Some(renewed) = renewed else {
-            // Of a copy: the other one has gone on with it. Or it died while its person signed in.
-            let there = &self.devices[device];
-            ensure(there.model.may_have_arrived || !there.signed_in, "sim", || {
-                format!("device {device}: the refresh token is older than the newest but one")
-            })?;
-            self.devices[device].refreshing = false;
-            self.devices[device].signed_in = false;
-            self.stage.after(1_000, Happening::SignsIn { device });
-            return self.step(device, vec![Event::TokenResult(TokenResult::Refused)]).map(drop);
-        };
         let lost = self.stage.fault(self.stage.rates.lose_token_answer, "token_answer_lost");
-        let renewed = if lost { None } else { Some(renewed) };
-        self.stage.after(60, Happening::TokenAnswered { device, life, renewed });
+        let renewal = match renewed {
+            _ if lost => Renewal::Lost,
+            Some(tokens) => Renewal::Tokens(tokens),
+            None => Renewal::Refused,
+        };
+        self.stage.after(60, Happening::TokenAnswered { device, life, round, renewal });
         Ok(())
     }
 
@@ -320,19 +319,38 @@ impl World {
         &mut self,
         device: usize,
         life: u64,
-        renewed: Option<clarity_engine::protocol::Tokens>,
+        round: u64,
+        renewal: Renewal,
     ) -> Result<(), Violation> {
         if self.devices[device].life != life {
             return Ok(());
         }
         self.devices[device].refreshing = false;
-        let result = match renewed {
-            Some(tokens) => TokenResult::Renewed(tokens),
-            None => {
+        let result = match renewal {
+            Renewal::Tokens(tokens) => TokenResult::Renewed(tokens),
+            Renewal::Refused => TokenResult::Refused,
+            Renewal::Lost => {
                 let failure = Failure::new(FailureClass::Unreachable, "no answer to the refresh");
                 TokenResult::Failed(failure)
             }
         };
-        self.step(device, vec![Event::TokenResult(result)]).map(drop)
+        self.step(device, vec![Event::TokenResult { round, result }])?;
+        self.is_asked_to_sign_in(device)
+    }
+
+    /// A person who is asked to sign in does so. Nobody is asked without a reason: the session was
+    /// ended, or a copy of the device has gone on with its tokens.
+    fn is_asked_to_sign_in(&mut self, device: usize) -> Result<(), Violation> {
+        let there = &mut self.devices[device];
+        let asked = |status: &Status| status.attention.contains(&Attention::AuthRequired);
+        if !there.status.as_ref().is_some_and(asked) {
+            return Ok(());
+        }
+        ensure(there.model.may_have_arrived || !there.signed_in, "sign-in", || {
+            format!("device {device} is asked to sign in, and nobody ended its session")
+        })?;
+        there.signed_in = false;
+        self.stage.after(1_000, Happening::SignsIn { device });
+        Ok(())
     }
 }

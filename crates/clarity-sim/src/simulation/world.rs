@@ -1,17 +1,19 @@
 //! One world: some devices of some accounts, a server, the network between them, and what happens
 //! to them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clarity_engine::protocol::Hint;
-use clarity_engine::protocol::model::{Fields, Schema};
-use clarity_engine::{Effect, Event, TokenResult, Write, WriteError, Written};
+use clarity_engine::protocol::model::{Counter, Fields, Schema};
+use clarity_engine::{Effect, Event, Write, WriteError, Written};
+use clarity_store::EndedAs;
 use serde_json::json;
 
 use super::checks;
 use super::device::{Device, Stepped};
 use super::final_checks;
-use super::model::COUNTER_PREFIX;
+use super::model::{COUNTER_PREFIX, Waiting};
 use super::plant::Plant;
 use super::scenario::Scenario;
 use super::server::{ACCOUNTS_MAX, Server};
@@ -86,7 +88,7 @@ impl World {
             self.step(device, vec![Event::Started])?;
             let tokens = self.server.sign_in(&self.stage, device, self.devices[device].account);
             self.devices[device].signed_in = true;
-            self.step(device, vec![Event::TokenResult(TokenResult::Renewed(tokens))])?;
+            self.step(device, vec![Event::SignedIn(tokens)])?;
         }
         self.populate()?;
         self.stage.healed = false;
@@ -174,11 +176,11 @@ impl World {
             Happening::Answered { device, life, request, delivery } => {
                 self.answered(device, life, request, delivery)
             }
-            Happening::TokenAsked { device, life, refresh_token } => {
-                self.token_asked(device, life, &refresh_token)
+            Happening::TokenAsked { device, life, round, refresh_token } => {
+                self.token_asked(device, life, round, &refresh_token)
             }
-            Happening::TokenAnswered { device, life, renewed } => {
-                self.token_answered(device, life, renewed)
+            Happening::TokenAnswered { device, life, round, renewal } => {
+                self.token_answered(device, life, round, renewal)
             }
             Happening::Hint { device } => {
                 self.step(device, vec![Event::PushReceived(Hint::full())]).map(drop)
@@ -300,6 +302,7 @@ impl World {
         let Some(stepped) = self.devices[device].step(&mut self.stage, events)? else {
             return Ok(None);
         };
+        self.accepted_as_sent(device, &before)?;
         let queue = &self.devices[device].model.queue;
         if *queue != before {
             self.stage.trace.show(|| format!("queue of device {device}: {queue:?}"));
@@ -314,12 +317,12 @@ impl World {
                 Effect::Send { request, body } => {
                     self.send(device, request, &body, &access_token)?;
                 }
-                Effect::RefreshToken => {
+                Effect::RefreshToken { round } => {
                     let there = &mut self.devices[device];
                     there.refreshing = true;
                     let (life, refresh_token) = (there.life, refresh_token.clone());
                     let delay_ms = self.stage.dice.between(10, 300);
-                    let asked = Happening::TokenAsked { device, life, refresh_token };
+                    let asked = Happening::TokenAsked { device, life, round, refresh_token };
                     self.stage.after(delay_ms, asked);
                 }
                 Effect::WakeAt(at) => {
@@ -343,6 +346,32 @@ impl World {
             checks::liveness(&self.devices[device], status)?;
         }
         Ok(Some(written))
+    }
+
+    /// Promise I4: what ended as accepted took effect with the very bytes that this device sent.
+    fn accepted_as_sent(
+        &self,
+        device: usize,
+        before: &BTreeMap<Counter, Waiting>,
+    ) -> Result<(), Violation> {
+        let there = &self.devices[device];
+        let gone = before.iter().filter(|(counter, _)| !there.model.queue.contains_key(counter));
+        for (counter, waiting) in gone {
+            let ended = there.model.fates.get(counter).and_then(|fate| fate.ended);
+            let accepted = [EndedAs::Applied, EndedAs::Merged, EndedAs::Superseded].map(Some);
+            let carrier = waiting.carrier.unwrap_or(*counter);
+            let Some((incarnation, hash)) = there.sent.get(&carrier) else { continue };
+            let effect = self.server.took_effect((*incarnation, carrier));
+            let as_sent = effect.is_none_or(|effect| effect == *hash);
+            ensure(as_sent || !accepted.contains(&ended), "I4", || {
+                let key = &waiting.key;
+                format!(
+                    "device {device}: operation {counter} of {key} ended as {ended:?}, and \
+                     something else took effect under its id"
+                )
+            })?;
+        }
+        Ok(())
     }
 
     /// Ends all faults.

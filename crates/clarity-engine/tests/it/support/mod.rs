@@ -54,6 +54,8 @@ pub(crate) struct Bench {
     pub(crate) pulls: Vec<(RequestId, PullRequest)>,
     pub(crate) fetches: Vec<(RequestId, FetchRequest)>,
     pub(crate) refreshes: usize,
+    /// The round of the newest of them.
+    pub(crate) refresh_round: u64,
     /// Requests that have left and have not ended, whether a test looks at them or not.
     on_their_way: BTreeSet<RequestId>,
     pub(crate) wake_at: Option<LocalTime>,
@@ -82,6 +84,7 @@ impl Bench {
             pulls: Vec::new(),
             fetches: Vec::new(),
             refreshes: 0,
+            refresh_round: 0,
             on_their_way: BTreeSet::new(),
             wake_at: None,
             published: Vec::new(),
@@ -191,7 +194,10 @@ impl Bench {
                     self.on_their_way.insert(request);
                     self.fetches.push((request, fetch));
                 }
-                Effect::RefreshToken => self.refreshes += 1,
+                Effect::RefreshToken { round } => {
+                    self.refreshes += 1;
+                    self.refresh_round = round;
+                }
                 Effect::WakeAt(at) => {
                     assert!(at > self.now, "a timer in the past would fire without end");
                     self.wake_at = Some(at);
@@ -362,7 +368,7 @@ impl Bench {
     pub(crate) fn token_result(&mut self, result: TokenResult) {
         assert_eq!(self.refreshes, 1, "one refresh is on its way");
         self.refreshes = 0;
-        self.event(Event::TokenResult(result));
+        self.event(Event::TokenResult { round: self.refresh_round, result });
     }
 
     pub(crate) fn status(&mut self) -> Status {
