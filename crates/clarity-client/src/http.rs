@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clarity_engine::protocol::model::{Incarnation, limits};
 use clarity_engine::protocol::{
-    self as protocol, Answer, CONTENT_TYPE, Failure, FailureClass, Hint, LoginRequest,
+    self as protocol, Answer, CONTENT_TYPE, Failure, FailureClass, Hint, HintStream, LoginRequest,
     PROTOCOL_HEADER, PROTOCOL_VERSION, Problem, ProblemCode, RefreshRequest, SignUpRequest, Tokens,
     classify, decode, path, retry_after_ms,
 };
@@ -24,8 +24,6 @@ use crate::transport::{Refreshed, Traffic, Transport, TransportFuture};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest silence on the event stream, in which the server says every 15 s that it is there.
 const EVENTS_SILENCE_MAX: Duration = Duration::from_secs(60);
-/// Longest line of the event stream that is kept.
-const EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// HTTP to a Clarity server.
 ///
@@ -360,31 +358,16 @@ impl Transport for HttpTransport {
             }
             // What happened before the stream was open may have been missed.
             deliver(Hint::full());
-            let mut line = Vec::new();
+            let mut hints = HintStream::default();
             loop {
                 let chunk = timeout(EVENTS_SILENCE_MAX, answer.chunk()).await;
                 let chunk = chunk.map_err(|_| {
                     Failure::new(FailureClass::Unreachable, "the stream of hints fell silent")
                 })?;
                 let Some(chunk) = chunk? else { break };
-                for byte in chunk {
-                    if byte == b'\n' {
-                        deliver_line(&line, deliver);
-                        line.clear();
-                    } else if line.len() < EVENT_BYTES_MAX {
-                        line.push(byte);
-                    }
-                }
+                hints.take_in(&chunk, &mut |hint| deliver(hint));
             }
             Ok(())
         })
-    }
-}
-
-/// A `data:` line of the event stream is a hint; whatever else there is, is not.
-fn deliver_line(line: &[u8], deliver: &(dyn Fn(Hint) + Send + Sync)) {
-    let text = std::str::from_utf8(line).ok().and_then(|text| text.strip_prefix("data:"));
-    if let Some(hint) = text.and_then(|text| Hint::parse(text.trim())) {
-        deliver(hint);
     }
 }

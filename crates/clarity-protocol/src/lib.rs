@@ -14,6 +14,7 @@ mod hint;
 mod problem;
 mod pull;
 mod push;
+mod stream;
 
 pub use account::{Device, DeviceList, LoginRequest, RefreshRequest, SignUpRequest, Tokens};
 pub use classify::{Answer, Failure, FailureClass, classify, retry_after_ms};
@@ -26,6 +27,7 @@ pub use push::{
     FieldOutcome, OperationAnswer, PushRequest, PushResponse, SchemaStamp, WireEntity,
     WireOperation, refused_by_schema,
 };
+pub use stream::HintStream;
 
 pub use clarity_model as model;
 

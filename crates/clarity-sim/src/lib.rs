@@ -6,6 +6,8 @@
 //! - [`simulation`]: whole worlds of devices, server and network, with the promises checked.
 //! - [`causal`]: the causal-consistency workload, and the checker of what clients saw.
 //!
+//! - [`fuzz`]: the places where bytes of others are read, for a fuzzer and for its corpus.
+//!
 //! None of these reads a wall clock or takes randomness from the operating system: what a run does
 //! follows from its seed alone, so a failing seed repeats. Two parts work with the real thing, and
 //! only choose from a seed:
@@ -15,6 +17,7 @@
 
 pub mod causal;
 pub mod chaos;
+pub mod fuzz;
 pub mod proxy;
 pub mod simulation;
 pub mod vfs;

@@ -4,6 +4,7 @@
 
 mod causal;
 mod following;
+mod fuzz;
 mod proxy;
 mod sdk;
 mod simulation;

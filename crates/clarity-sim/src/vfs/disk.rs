@@ -122,6 +122,14 @@ impl Disk {
         DiskImage { files: self.shared.lock().files.durable_images() }
     }
 
+    /// The files as a power loss would leave them now, as [`Disk::crash`] does, and what became of
+    /// the unsynced changes. The disk itself stays as it is.
+    pub fn image_after(&self, mode: CrashMode, random: &mut dyn Rng) -> (DiskImage, CrashReport) {
+        let mut files = self.shared.lock().files.clone();
+        let report = files.lose_power(mode, random);
+        (DiskImage { files: files.images() }, report)
+    }
+
     /// The power fails and comes back: of each unsynced change, `mode` and `random` choose what
     /// survives. All handles and paths die. Faults that were scheduled, or that last until
     /// [`Disk::heal`], stay.

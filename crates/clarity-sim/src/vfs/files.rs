@@ -19,7 +19,7 @@ pub(super) struct InodeId(u64);
 /// either view. (Were names durable only with a sync of the directory, a rollback journal that
 /// SQLite deleted could come back much later and undo what was committed since: SQLite counts on
 /// the directory not lagging behind for ever.)
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct FileTable {
     inodes: BTreeMap<InodeId, Inode>,
     names: BTreeMap<String, InodeId>,

@@ -8,6 +8,7 @@ use super::image::FileImage;
 use super::survival::{Fate, SECTOR_BYTES, Survival};
 
 /// A change that no sync has covered yet.
+#[derive(Clone)]
 enum Unsynced {
     /// Bytes `start..start + length` of the inode's buffer, written at `offset`.
     Write { sequence: u64, offset: usize, start: usize, length: usize },
@@ -39,7 +40,7 @@ impl LockLevel {
 }
 
 /// One file of a disk.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Inode {
     current: FileImage,
     durable: FileImage,

@@ -2,7 +2,7 @@
 //! engine, store and server, small pages, requests that fail, kills, and days that pass.
 
 mod follower;
-mod writer;
+pub(crate) mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const STEPS: usize = 120;
 const TYPES: [&str; 5] = ["HealthMetric", "Workout", "Note", "Goal", "Mystery"];
 
 /// Repeatable randomness: SplitMix64.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl clarity_engine::Entropy for Dice {
     fn next_u64(&mut self) -> u64 {

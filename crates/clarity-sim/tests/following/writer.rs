@@ -121,7 +121,7 @@ impl Writer {
         }
     }
 
-    fn push(
+    pub(crate) fn push(
         &mut self,
         kind: Kind,
         key: EntityKey,

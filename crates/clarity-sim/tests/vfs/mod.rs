@@ -5,6 +5,7 @@ mod disks;
 #[cfg(feature = "encryption")]
 mod encryption;
 mod equality;
+mod everywhere;
 mod evictions;
 mod faults;
 mod migrations;
