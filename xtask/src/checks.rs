@@ -21,7 +21,7 @@ use crate::{forward, process, tidy};
 const BROWSER_CRATES: [&str; 4] =
     ["clarity-store", "clarity-engine", "clarity-client", "clarity-web"];
 /// The crates with tests of encrypted stores.
-const ENCRYPTING_CRATES: [&str; 4] =
+pub(crate) const ENCRYPTING_CRATES: [&str; 4] =
     ["clarity-store", "clarity-client", "clarity-cli", "clarity-sim"];
 /// How many seeds the simulation runs as part of the tests.
 const SIMULATION_SEEDS: &str = "1000";

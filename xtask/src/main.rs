@@ -6,8 +6,10 @@
 
 mod checks;
 mod forward;
+mod fuzz;
 mod prerequisites;
 mod process;
+mod prove;
 mod start;
 mod tidy;
 mod web;
@@ -37,12 +39,16 @@ enum Command {
     Start(start::StartOptions),
     /// Run every check that continuous integration runs, and stop at the first that fails
     Test(checks::TestOptions),
+    /// Run the tests of one clause of the promise, such as I1, or of one fault, such as F7
+    Prove(prove::ProveOptions),
     /// Run the whole-system simulation (arguments go to `clarity-sim`; try --help)
     #[command(disable_help_flag = true)]
     Sim(Forwarded),
     /// Kill, stop and cut off real processes (arguments go to `clarity-chaos`; try --help)
     #[command(disable_help_flag = true)]
     Chaos(Forwarded),
+    /// Feed what reads bytes of others with what a fuzzer makes up
+    Fuzz(fuzz::FuzzOptions),
     /// Run the benchmarks (arguments go to `clarity-bench`; try --help)
     #[command(disable_help_flag = true)]
     Bench(Forwarded),
@@ -92,12 +98,14 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Web => web::web(&workspace)?,
         Command::Browser => web::test(&workspace)?,
         Command::Test(options) => checks::test(&workspace, &options)?,
+        Command::Prove(options) => prove::prove(&workspace, &options)?,
         Command::Sim(forwarded) => {
             return forward::forward(&workspace, forward::SIMULATION, &forwarded.arguments);
         }
         Command::Chaos(forwarded) => {
             return forward::chaos(&workspace, &forwarded.arguments);
         }
+        Command::Fuzz(options) => fuzz::fuzz(&workspace, &options)?,
         Command::Bench(forwarded) => {
             return forward::forward(&workspace, forward::BENCHMARK, &forwarded.arguments);
         }

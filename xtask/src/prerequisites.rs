@@ -26,6 +26,8 @@ const NODE_IS_NEW: &str = "const [a, b] = process.versions.node.split('.').map(N
 pub(crate) enum Need {
     /// A C compiler called `cc`, for the SQLite that is compiled in.
     CCompiler,
+    /// A C++ compiler called `c++`, for the fuzzer.
+    CxxCompiler,
     /// `clang`, which compiles that SQLite for WebAssembly.
     Clang,
     /// The Rust standard library for WebAssembly.
@@ -56,6 +58,7 @@ impl Need {
     fn name(self) -> &'static str {
         match self {
             Self::CCompiler => "a C compiler (cc)",
+            Self::CxxCompiler => "a C++ compiler (c++)",
             Self::Clang => "clang",
             Self::WasmTarget => "the Rust standard library for WebAssembly",
             Self::Libcrypto => "OpenSSL's libcrypto with its header files",
@@ -70,6 +73,7 @@ impl Need {
     fn source(self) -> Source {
         match self {
             Self::CCompiler => Source::Packages(&["gcc", "libc6-dev"]),
+            Self::CxxCompiler => Source::Packages(&["g++"]),
             Self::Clang => Source::Packages(&["clang"]),
             Self::Libcrypto => Source::Packages(&["libssl-dev"]),
             Self::Keyring => Source::Packages(&["dbus", "gnome-keyring"]),
@@ -84,6 +88,7 @@ impl Need {
     fn is_present(self) -> bool {
         match self {
             Self::CCompiler => env::var_os("CC").is_some() || on_path("cc"),
+            Self::CxxCompiler => env::var_os("CXX").is_some() || on_path("c++"),
             Self::Clang => env::var_os("CC_wasm32_unknown_unknown").is_some() || on_path("clang"),
             Self::Libcrypto => {
                 // Apple's systems have their own.

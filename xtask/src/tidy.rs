@@ -27,6 +27,8 @@ use std::fmt;
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
+pub(crate) use promises::{PROMISE, tests_of_clause};
+pub(crate) use proofs::{FAULTS, tests_of_fault};
 use tree::Tree;
 
 /// One broken rule at one place.

@@ -17,7 +17,7 @@ use super::Finding;
 use super::proofs::{Tests, paths};
 use super::tree::Tree;
 
-const PROMISE: &str = "docs/consistency.md";
+pub(crate) const PROMISE: &str = "docs/consistency.md";
 const SAFETY_CLAUSES: usize = 18;
 const LIVENESS_CLAUSES: usize = 5;
 /// What a clause says that has no tests because it has no code.
@@ -98,6 +98,13 @@ fn problems(clause: &Clause, tests: &Tests) -> Vec<String> {
     }
     let missing = named.into_iter().filter(|path| !tests.has(path));
     missing.map(|path| format!("names the test `{path}`, which does not exist")).collect()
+}
+
+/// The tests that a clause names, in its order; none for a clause that is not there.
+pub(crate) fn tests_of_clause(promise: &str, name: &str) -> Vec<String> {
+    let clauses = clauses(promise);
+    let clause = clauses.get(name).map(|clause| named_tests(&clause.text)).unwrap_or_default();
+    clause.into_iter().map(str::to_owned).collect()
 }
 
 /// The paths in backticks after `test:` or `tests:`.

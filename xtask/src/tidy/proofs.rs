@@ -12,6 +12,11 @@ use super::tree::Tree;
 /// Where documents are.
 const DOCUMENTS: &str = "docs/";
 
+/// Tells of each fault what happens then.
+pub(crate) const FAULTS: &str = "docs/failure-modes.md";
+/// How many faults there are: F1, F2 and so on.
+const FAULTS_MAX: usize = 37;
+
 /// Finds rows without a proof.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let tests = Tests::of(tree);
@@ -26,7 +31,26 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.extend(problems.into_iter().map(|words| Finding::at(&file.path, line, words)));
         }
     }
+    if let Some(text) = tree.text(FAULTS) {
+        let missing = (1..=FAULTS_MAX).filter(|number| !text.contains(&row_of(*number)));
+        let words = |number| format!("the fault F{number} has no row (`{}`)", row_of(number));
+        findings.extend(missing.map(|number| Finding::whole(FAULTS, words(number))));
+    }
     findings
+}
+
+/// How the row of a fault begins.
+fn row_of(fault: usize) -> String {
+    format!("| **F{fault}** ")
+}
+
+/// The tests that the row of a fault names, in its order; none for one without a row.
+pub(crate) fn tests_of_fault(faults: &str, name: &str) -> Vec<String> {
+    let beginning = format!("**{name}** ");
+    let all = rows(faults).into_iter().map(|(_, row)| row);
+    let mut wanted = all.filter(|row| row.first().is_some_and(|cell| cell.starts_with(&beginning)));
+    let row = wanted.next().unwrap_or_default();
+    row.last().map(|cell| paths(cell).into_iter().map(str::to_owned).collect()).unwrap_or_default()
 }
 
 /// The rows of the tables that name tests, each with its line.
@@ -159,6 +183,26 @@ mod tests {
         let table = "| part | test |\n|---|---|\n| a `x | y` | `clarity-server::it::holds` |\n";
         assert_eq!(found(table), Vec::<String>::new());
         assert_eq!(found("| part | note |\n|---|---|\n| a | |\n"), Vec::<String>::new());
+    }
+
+    /// Shows that a fault without a row is found, and which tests a row names.
+    #[test]
+    fn every_fault_has_a_row() {
+        let row = |number| format!("| **F{number}** words | `clarity-server::it::holds` |\n");
+        let rows = |left_out| (1..=FAULTS_MAX).filter(move |number| *number != left_out).map(row);
+        let text =
+            |left_out| format!("| fault | test |\n|--|--|\n{}", rows(left_out).collect::<String>());
+        let found = |text: &str| {
+            check(&Tree::of(&[
+                (FAULTS, text),
+                ("crates/clarity-server/Cargo.toml", ""),
+                ("crates/clarity-server/tests/it/main.rs", "#[test] fn holds() {}"),
+            ]))
+            .len()
+        };
+        assert_eq!((found(&text(0)), found(&text(9))), (0, 1));
+        assert_eq!(tests_of_fault(&text(0), "F3"), ["clarity-server::it::holds"]);
+        assert!(tests_of_fault(&text(3), "F3").is_empty());
     }
 
     /// Shows that an empty cell, a row without a test and a test that is gone are found.

@@ -1,8 +1,8 @@
 //! What comes from outside, whatever it is: one function for each place where bytes of others are
 //! read. It fails when a reader panics, and when what the reader says of itself is not so.
 //!
-//! `cargo xtask fuzz` feeds them with what a coverage-guided fuzzer makes up; a test feeds each with
-//! its corpus, `fuzz/corpus/NAME`, so that what was once found stays found.
+//! `cargo xtask fuzz` feeds them with what a coverage-guided fuzzer makes up. A test feeds each
+//! with its corpus, `fuzz/corpus/NAME`, so that what was once found stays found.
 
 mod files;
 mod merging;

@@ -6,9 +6,7 @@ mod disks;
 mod encryption;
 mod equality;
 mod everywhere;
-mod evictions;
 mod faults;
-mod migrations;
 mod power_loss;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -88,8 +88,7 @@ pub(super) fn user_switch(vfs: &MemoryVfs) -> Workload {
         let event = Event::Write(update(note(1), "title", json!("of anna, at the end")));
         machine.at(FILE, &shipped()).handle(Role::Write, vec![event]).map(|_| ())
     }));
-    let before = disk.clone_image();
-    Workload { before, steps, holds: Box::new(hold_apart) }
+    Workload { steps, holds: Box::new(hold_apart), ..Workload::of(&disk) }
 }
 
 /// Nothing of one account is in the other's files.

@@ -6,7 +6,7 @@ use clarity_client::engine::store::RequestId;
 use clarity_client::engine::{Effect, Event, Request, Response, Role, Write};
 use clarity_client::model::{EntityKey, FieldChange, Kind, Version};
 use clarity_server::DeviceId;
-use clarity_sim::vfs::{Disk, DiskImage, MemoryVfs};
+use clarity_sim::vfs::{Disk, MemoryVfs};
 use serde_json::{Value, json};
 
 use super::machine::{Machine, shipped};
@@ -124,7 +124,7 @@ fn edits() -> Vec<Write> {
         update(goal(0), "progress", json!(14)),
         update(goal(1), "target", json!(70)),
         Write::Delete { key: goal(2), seen: None },
-        create(note(10), json!({"title": "new", "text": "line\n".repeat(90)})),
+        create(note(10), json!({"title": "new", "text": "line\n".repeat(9)})),
         Write::Batch {
             atomic: true,
             writes: vec![
@@ -142,8 +142,9 @@ fn write(machine: &mut Machine, writes: Vec<Write>) {
 }
 
 /// Puts a device into a state and says which steps lead to the end from there.
-fn steps_from(vfs: &MemoryVfs, before: &DiskImage, server: &Writer) -> Vec<Step> {
-    let mut machine = Machine::new(&Disk::from_image(vfs, before, 1));
+fn steps_from(vfs: &MemoryVfs, before: &Disk, server: &Writer) -> Vec<Step> {
+    let copy = Disk::from_image(vfs, &before.clone_image(), 1);
+    let mut machine = Machine::new(&copy);
     let steps = converse(&mut machine, server);
     let queue = machine.commit(|transaction| transaction.queue_counts()).unwrap();
     assert_eq!(queue.in_flight + queue.ready, 0, "everything was answered");
@@ -160,9 +161,7 @@ pub(super) fn acknowledge(vfs: &MemoryVfs) -> Workload {
     change_theirs(&mut server);
     write(&mut machine, edits());
     machine.close();
-    let before = disk.clone_image();
-    let steps = steps_from(vfs, &before, &server);
-    Workload { before, steps, holds: Box::new(|_| {}) }
+    Workload { steps: steps_from(vfs, &disk, &server), ..Workload::of(&disk) }
 }
 
 /// A first sync in pages, then a narrower and a wider scope, over edits that wait and conflict with
@@ -192,8 +191,7 @@ pub(super) fn pull(vfs: &MemoryVfs) -> Workload {
     write(&mut machine, vec![Write::SetScope { scope }]);
     write(&mut machine, vec![Write::SetScope { scope: Scope::default() }]);
     machine.close();
-    let before = disk.clone_image();
-    let steps = steps_from(vfs, &before, &server);
+    let steps = steps_from(vfs, &disk, &server);
     assert!(steps.len() > 4, "{} pages", steps.len());
-    Workload { before, steps, holds: Box::new(|_| {}) }
+    Workload { steps, ..Workload::of(&disk) }
 }

@@ -93,6 +93,18 @@ impl Machine {
         Ok(self.store.as_mut().unwrap())
     }
 
+    /// Whether the tables of the store agree with each other, if it is open. It looks at a copy, so
+    /// that it costs this machine no I/O.
+    pub(super) fn agrees_with_itself(&self) -> bool {
+        if self.store.is_none() {
+            return true;
+        }
+        let disk = Disk::from_image(self.disk.vfs(), &self.disk.clone_image(), 1);
+        let mut copy = Self::new(&disk);
+        let transaction = copy.at(&self.file, &self.schema).store().unwrap().begin().unwrap();
+        transaction.inconsistencies().unwrap().is_empty()
+    }
+
     pub(super) fn close(&mut self) {
         self.store = None;
     }

@@ -14,8 +14,8 @@ use super::sweep::{Step, Workload};
 use super::writes::{MARCH, fields_of, made, note, row_of, sample, update, written};
 
 /// Samples of two months, and some notes.
-const SAMPLES: i64 = 40;
-const NOTES: i64 = 12;
+const SAMPLES: i64 = 30;
+const NOTES: i64 = 9;
 const PAGE_BYTES: u64 = 4_096;
 
 /// Everything that the store holds, with the numbers that say what is special about each.
@@ -125,7 +125,7 @@ pub(super) fn prune(vfs: &MemoryVfs) -> Workload {
     let told = told(&Disk::from_image(vfs, &before, 1));
     assert!(told.protected.values().all(Option::is_some));
     let holds = move |disk: &Disk| assert!(self::told(disk) == told, "something is missing");
-    Workload { before, steps, holds: Box::new(holds) }
+    Workload { before, steps, schema: shipped(), holds: Box::new(holds) }
 }
 
 /// What can be told of a store, apart from how much of it went.
@@ -206,6 +206,5 @@ pub(super) fn vacuum(vfs: &MemoryVfs) -> Workload {
         written(update(note(3), "title", json!("when there is none"))),
         empty_log(),
     ];
-    let before = disk.clone_image();
-    Workload { before, steps, holds: Box::new(|_| {}) }
+    Workload { steps, ..Workload::of(&disk) }
 }

@@ -4,19 +4,21 @@
 //! A workload is a list of steps, each of which acknowledges what it did when it returns. Run
 //! without faults it goes through *states*: everything that its stores hold, table by table. After
 //! a fault in a step the stores must be in the state before it or the state after it. So everything
-//! that was acknowledged is there, and as each state of the undisturbed run is consistent in itself,
-//! rows and queue agree and nothing is there by half. Then the program is started again and must go on
+//! that was acknowledged is there; and as rows and queue agree in each state of the undisturbed
+//! run, they agree, and nothing is there by half. Then the program is started again and must go on
 //! to the next state.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
+use clarity_client::model::Schema;
 use clarity_sim::vfs::{CrashMode, Disk, DiskImage, Fault, MemoryVfs};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::content::content;
-use super::machine::Machine;
+use super::machine::{FILE, Machine, shipped};
 
 /// How often a step is tried again on a disk that works again.
 const TRIES: usize = 3;
@@ -58,6 +60,8 @@ impl Step {
 pub(super) struct Workload {
     pub(super) before: DiskImage,
     pub(super) steps: Vec<Step>,
+    /// The schema that the first account's store has at the end.
+    pub(super) schema: Arc<Schema>,
     /// What else must hold in every state.
     pub(super) holds: Box<dyn Fn(&Disk)>,
 }
@@ -173,6 +177,12 @@ enum Wrong {
 }
 
 impl Workload {
+    /// Nothing, with stores of the product's schema.
+    pub(super) fn of(disk: &Disk) -> Self {
+        let before = disk.clone_image();
+        Self { before, steps: Vec::new(), schema: shipped(), holds: Box::new(|_| {}) }
+    }
+
     /// Fails every I/O of the workload, in every manner.
     pub(super) fn fail_everywhere(&self, vfs: &MemoryVfs) -> Tally {
         self.fail_in(vfs, &Manner::ALL, false)
@@ -233,6 +243,7 @@ impl Workload {
                 assert_eq!(course.states.len() - before, self.steps[number].states - 1, "{number}");
             }
             course.enter(self, &disk);
+            assert!(machine.agrees_with_itself(), "step {number}");
         }
         machine.close();
         assert_eq!(course.states.last(), Some(&content(&disk).unwrap()));
@@ -324,7 +335,7 @@ impl Workload {
         let mut machine = Machine::new(disk);
         let taken = match self.steps.get(next) {
             Some(step) => step.take(&mut machine, next),
-            None => machine.store().map(|_| ()).map_err(anyhow::Error::from),
+            None => machine.at(FILE, &self.schema).store().map(|_| ()).map_err(anyhow::Error::from),
         };
         taken.map_err(|error| {
             Wrong::Unopenable(format!("started again, step {next} fails: {error:#}"))
