@@ -61,22 +61,24 @@ fn sign_out(file: &'static str) -> [Step; 2] {
     [erase, remove]
 }
 
-/// One account writes, another signs in beside it, writes, and the first goes on; then the second
-/// signs out, and somebody new signs in in its place.
+/// Two accounts write in turn; then the second signs out, somebody new signs in in its place and
+/// writes, and the first goes on.
 pub(super) fn user_switch(vfs: &MemoryVfs) -> Workload {
     let disk = Disk::new(vfs, 1);
     let mut machine = Machine::new(&disk);
-    for step in [sign_in(FILE, "anna"), write(FILE, 1, "of anna, one")] {
-        step.take(&mut machine, 0).unwrap();
+    let before = [
+        sign_in(FILE, "anna"),
+        write(FILE, 1, "of anna, one"),
+        sign_in(OTHER, "berta"),
+        write(OTHER, 1, "of berta, one"),
+    ];
+    for (number, step) in before.iter().enumerate() {
+        step.take(&mut machine, number).unwrap();
     }
     machine.close();
     let [erase, remove] = sign_out(OTHER);
     let mut steps = vec![
         write(FILE, 2, "of anna, two"),
-        open(OTHER, MAKING),
-        sign_in(OTHER, "berta"),
-        write(OTHER, 1, "of berta, one"),
-        write(FILE, 3, "of anna, three"),
         write(OTHER, 2, "of berta, two"),
         erase,
         remove,

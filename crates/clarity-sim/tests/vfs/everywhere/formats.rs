@@ -12,7 +12,7 @@ use super::sweep::{Step, Workload};
 use super::writes::{fields_of, row_of};
 
 const GOLDEN: &[u8] = include_bytes!("../../../../clarity-store/tests/golden/store-v1.db");
-const ROWS: u64 = 24;
+const ROWS: u64 = 8;
 /// A few more rows than are carried forward while a store opens.
 const MANY: u64 = 1_040;
 /// So many at a time then.
