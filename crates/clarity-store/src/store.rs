@@ -424,7 +424,8 @@ fn inspect_version(connection: &Connection) -> Result<Found, StoreError> {
     let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let objects: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application == 0 && version == 0 && objects == 0 {
+    // A store that was erased still says what it was.
+    if [0, APPLICATION_ID].contains(&application) && version == 0 && objects == 0 {
         return Ok(Found::Empty);
     }
     if application != APPLICATION_ID {
