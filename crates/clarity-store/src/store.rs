@@ -422,10 +422,14 @@ fn inspect_version(connection: &Connection) -> Result<Found, StoreError> {
     let application: i32 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let objects: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    // A store that was erased still says what it was.
-    if [0, APPLICATION_ID].contains(&application) && version == 0 && objects == 0 {
+    const OBJECTS: &str = "
+        SELECT count(*), count(*) FILTER (WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\')
+        FROM sqlite_schema";
+    let (objects, ours): (i64, i64) =
+        connection.query_row(OBJECTS, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // A store that was erased still says what it was, and keeps SQLite's own table.
+    let is_erased = application == APPLICATION_ID && ours == 0;
+    if version == 0 && (is_erased || application == 0 && objects == 0) {
         return Ok(Found::Empty);
     }
     if application != APPLICATION_ID {

@@ -139,6 +139,19 @@ fn an_empty_file_becomes_a_store() {
     filled(&begun);
 }
 
+/// Shows that a store that was erased, and whose file was not removed because the program died
+/// then, becomes a new one with nothing in it.
+#[test]
+fn an_erased_store_becomes_a_new_one() {
+    let place = Place::new();
+    filled(&place);
+    let mut store = place.open();
+    store.begin().unwrap().erase().unwrap();
+    drop(store);
+    assert!(place.open().begin().unwrap().entity(&sample(0)).unwrap().is_none());
+    filled(&place);
+}
+
 /// Shows that nobody but the owner may read a store and its journals.
 #[cfg(unix)]
 #[test]
