@@ -120,8 +120,8 @@ fn random_key() -> Result<StoreKey, KeyError> {
     Ok(StoreKey::new(*bytes))
 }
 
-/// A new key in a file of its own, whole or not at all. A file that is there, or that another process
-/// makes meanwhile for another store, keeps the key that it has.
+/// A new key in a file of its own, whole or not at all. A file that is there, or that another
+/// process makes meanwhile for another store, keeps the key that it has.
 fn make_file(path: &Path) -> Result<StoreKey, KeyError> {
     if path.exists() {
         return read_file(path);

@@ -127,8 +127,8 @@ fn the_note_says_where_the_key_is() {
     assert!(!place.note().exists() && place.path("k").exists());
 }
 
-/// Shows that stores that are made at the same time with one key file all get the one key that is in
-/// it: none takes the place of another's.
+/// Shows that stores that are made at the same time with one key file all get the one key that is
+/// in it: none takes the place of another's.
 #[test]
 fn one_key_file_is_made_once() {
     let place = Place::new();
