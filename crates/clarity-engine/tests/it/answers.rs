@@ -127,7 +127,6 @@ fn every_failure_heals_by_itself_when_its_cause_goes() {
 /// Shows that a removed device sends nothing more until somebody signs in, and loses nothing.
 #[test]
 fn removed_access_stops_everything_but_local_writes() {
-    use clarity_engine::TokenResult;
     let mut bench = Bench::online();
     bench.create(&note("one"), json!({}));
     bench.fail_only(FailureClass::AccessRemoved);
