@@ -155,7 +155,8 @@ class Leader {
 }
 
 async function open(begin: Begin): Promise<WebStore> {
-  await init();
+  const module_or_path = new URL("./engine/clarity_web_bg.wasm", import.meta.url);
+  await init({ module_or_path });
   if (begin.inMemory) return WebStore.open();
   for (let tried = 1; ; tried += 1) {
     try {

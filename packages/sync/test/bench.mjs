@@ -10,11 +10,7 @@ import { chromium } from "playwright-core";
 const PROGRAM = process.env.CLARITY_PROGRAM ?? "target/debug/clarity";
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const DIST = new URL("../dist/", import.meta.url);
-const PAGE = "<!doctype html><title>a page</title><script type=module src=/page.js></script>";
-const SCRIPT = `import * as clarity from "/sync/index.js";
-globalThis.clarity = clarity;
-document.title = "ready";
-`;
+const PAGE = "<!doctype html><title>a page</title><link rel=icon href=data:>";
 
 /** A server with its data in a folder of its own, and a browser. */
 export class Bench {
@@ -24,7 +20,6 @@ export class Bench {
     const app = join(bench.folder, "app");
     await cp(DIST, join(app, "sync"), { recursive: true });
     await writeFile(join(app, "index.html"), PAGE);
-    await writeFile(join(app, "page.js"), SCRIPT);
     bench.address = await bench.#serve(app);
     bench.browser = await chromium.launch({
       executablePath: CHROMIUM,
@@ -95,9 +90,9 @@ export class Tab {
 
   async open() {
     await this.page.goto(this.address);
-    await this.page.waitForFunction(() => document.title === "ready");
     await this.page.evaluate(async (options) => {
-      globalThis.sync = await globalThis.clarity.ClaritySync.open(options);
+      const { ClaritySync } = await import("/sync/index.js");
+      globalThis.sync = await ClaritySync.open(options);
     }, this.options);
   }
 
@@ -110,9 +105,13 @@ export class Tab {
     return this.page.evaluate(`(${source})(${JSON.stringify(argument ?? null)})`);
   }
 
-  /** The worker of this tab. */
-  worker() {
-    return this.page.workers()[0];
+  /** Ends the worker of this tab where it is. */
+  async killWorker() {
+    const [worker] = this.page.workers();
+    const ended = worker.waitForEvent("close");
+    // It has no time left to answer.
+    worker.evaluate(() => globalThis.close()).catch(() => {});
+    await ended;
   }
 
   /** Waits until a watched call is answered as `wanted` says. */
