@@ -20,6 +20,17 @@ const PROFILE: &str = "web";
 const MODULE: &str = "clarity_web";
 /// What the module may weigh with brotli, in bytes.
 const BROTLI_BYTES_MAX: u64 = 900_000;
+/// What of WebAssembly the compiler makes use of; all browsers with files for pages have it.
+const FEATURES: [&str; 8] = [
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-call-indirect-overlong",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
 /// Asked of Node: how large files are as they are and as they travel.
 const SIZES: &str = "
 const { readFileSync } = require('node:fs');
@@ -98,7 +109,7 @@ fn build_engine(workspace: &Workspace) -> Result<PathBuf> {
     process::run(&mut bind)?;
     let module = engine.join(format!("{MODULE}_bg.wasm"));
     let mut shrink = Command::new(workspace.root().join("node_modules/.bin/wasm-opt"));
-    shrink.args(["-Os", "--all-features", "--strip-debug", "--strip-producers"]);
+    shrink.args(["-Oz", "--strip-debug", "--strip-producers"]).args(FEATURES);
     process::run(shrink.arg(&module).arg("--output").arg(&module))?;
     Ok(engine)
 }

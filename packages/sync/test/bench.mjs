@@ -114,6 +114,16 @@ export class Tab {
     await ended;
   }
 
+  /** Has the worker of this tab end in place of giving its next answer. */
+  async endBeforeNextAnswer() {
+    const [worker] = this.page.workers();
+    await worker.evaluate(() => {
+      globalThis.postMessage = (message) => {
+        if (message.kind === "answer") globalThis.close();
+      };
+    });
+  }
+
   /** Waits until a watched call is answered as `wanted` says. */
   until(call, args, wanted) {
     return this.page.evaluate(
