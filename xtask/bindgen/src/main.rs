@@ -17,6 +17,7 @@ fn main() -> Result<()> {
         .input_path(&module)
         .web(true)?
         .typescript(true)
+        .remove_name_section(true)
         .remove_producers_section(true)
         .generate(&folder)
         .with_context(|| format!("writing the JavaScript around {}", module.display()))
