@@ -42,7 +42,7 @@ pub(crate) struct ServeArguments {
     /// Folder with the files of a web app to serve from the same address
     #[arg(long, value_name = "FOLDER")]
     app: Option<PathBuf>,
-    /// Origin of a web app that another address serves, such as https://pulse.example.org
+    /// Origin of a web app that another address serves, such as `https://pulse.example.org`
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<String>,
     /// The database was restored from a backup: devices compare what they have with it
