@@ -1,0 +1,109 @@
+// The frame of the app: the bar with the sync's state, the navigation, and the screen that the
+// address names.
+
+import { LitElement, html, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { frame } from "./frame.css.js";
+import { icon } from "./icons.js";
+import { MAIN, MORE } from "./places.js";
+import { currentRoute, link } from "./router.js";
+import type { Route } from "./router.js";
+import { screenOf } from "./screens.js";
+import { Screen } from "./screen.js";
+import { store, whenOpen } from "./store.js";
+import { words } from "./strings.js";
+import { ui } from "./ui.js";
+import "./sync-chip.js";
+import "./toasts.js";
+
+class App extends LitElement {
+  static override styles = [ui, frame];
+  static override properties = {
+    route: { state: true },
+    state: { state: true },
+    error: { state: true },
+  };
+  declare private route: Route;
+  declare private state: "opening" | "open" | "failed";
+  declare private error: string;
+
+  constructor() {
+    super();
+    this.route = currentRoute();
+    this.state = "opening";
+    addEventListener("hashchange", () => void this.#navigate());
+    whenOpen().then(
+      () => (this.state = "open"),
+      (error: Error) => {
+        this.error = error.message;
+        this.state = "failed";
+      },
+    );
+  }
+
+  async #navigate(): Promise<void> {
+    const before = this.route.screen;
+    this.route = currentRoute();
+    await this.updateComplete;
+    if (this.route.screen === before && this.route.params.length === 0) return;
+    scrollTo(0, 0);
+    const shown = this.renderRoot.querySelector("main > *");
+    if (shown instanceof Screen) await shown.focusHeading();
+  }
+
+  override render(): TemplateResult {
+    if (this.state === "failed") return this.#failure();
+    return html`<button class="skip" @click=${this.#toMain}>${words.skip}</button>
+      <header>
+        <a class="brand" href=${link("today")}>
+          <img src="/icon.svg" alt="" width="28" height="28" /><span>${words.app}</span></a>
+        ${this.state === "open" ? html`<pulse-sync-chip></pulse-sync-chip>` : nothing}
+      </header>
+      ${this.#navigation()}
+      <main id="main" tabindex="-1">
+        ${this.state === "open" ? [this.#notice(), screenOf(this.route)] : this.#opening()}
+      </main>
+      <pulse-toasts></pulse-toasts>`;
+  }
+
+  override updated(): void {
+    const named = words.nav[this.route.screen as keyof typeof words.nav];
+    document.title = named ? `${named} · ${words.app}` : words.app;
+  }
+
+  #opening(): TemplateResult {
+    return html`<p class="muted">${words.opening}</p>`;
+  }
+
+  #notice(): TemplateResult | typeof nothing {
+    const { notice } = store().environment;
+    return notice ? html`<p class="card notice" role="note">${notice}</p>` : nothing;
+  }
+
+  #failure(): TemplateResult {
+    return html`<main class="alone"><div class="card" role="alert">
+      <h1>${words.cannotOpen}</h1><p>${this.error}</p>
+      <button class="primary" @click=${() => location.reload()}>${words.reload}</button>
+    </div></main>`;
+  }
+
+  #navigation(): TemplateResult {
+    const { screen } = this.route;
+    const isMore = screen === "more" || MORE.some((place) => place === screen);
+    const to = (place: (typeof MAIN)[number] | (typeof MORE)[number]): TemplateResult => html`<a
+      href=${link(place)} aria-current=${place === screen ? "page" : nothing}>
+      ${icon(place)}<span>${words.nav[place]}</span></a>`;
+    return html`<nav aria-label=${words.nav.label}>
+      ${MAIN.map(to)}
+      <a class="narrow" href=${link("more")} aria-current=${isMore ? "page" : nothing}>
+        ${icon("more")}<span>${words.nav.more}</span></a>
+      <div class="wide">${MORE.map(to)}</div>
+    </nav>`;
+  }
+
+  readonly #toMain = (): void => {
+    this.renderRoot.querySelector<HTMLElement>("main")?.focus();
+  };
+}
+
+customElements.define("pulse-app", App);

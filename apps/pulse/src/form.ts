@@ -1,0 +1,131 @@
+// The form for one kind of entry, to add and to edit. What is wrong is said beside its field.
+
+import { LitElement, html, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { GOAL, NOTE, PRESSURE, readForm } from "./kinds.js";
+import type { Made, Typed, Wrong } from "./kinds.js";
+import { METRICS, metricOf } from "./metrics.js";
+import { words } from "./strings.js";
+import { ui } from "./ui.js";
+import { toInput } from "./when.js";
+
+interface Field {
+  readonly name: string;
+  readonly label: string;
+  readonly unit?: string;
+  readonly type?: "number" | "when" | "lines" | "metric";
+}
+
+export class EntryForm extends LitElement {
+  static override styles = ui;
+  static override properties = {
+    kind: { attribute: false },
+    typed: { attribute: false },
+    made: { attribute: false },
+    wrong: { state: true },
+  };
+  /** What it is for: the name of a kind. */
+  declare kind: string;
+  /** What is in the fields at first. */
+  declare typed: Typed;
+  /** What is done with what it makes. */
+  declare made: (made: readonly Made[]) => Promise<void> | void;
+  declare private wrong: Wrong;
+
+  constructor() {
+    super();
+    this.kind = "BodyMass";
+    this.typed = {};
+    this.wrong = {};
+    this.made = () => {};
+  }
+
+  #fields(): readonly Field[] {
+    const a = words.add;
+    const when: Field = { name: "when", label: a.when, type: "when" };
+    const note: Field = { name: "note", label: a.note, type: "lines" };
+    const tags: Field = { name: "tags", label: a.tags };
+    switch (this.kind) {
+      case PRESSURE:
+        return [
+          { name: "systolic", label: a.systolic, unit: "mmHg", type: "number" },
+          { name: "diastolic", label: a.diastolic, unit: "mmHg", type: "number" },
+          { name: "pulse", label: a.pulse, unit: "bpm", type: "number" },
+          when,
+          note,
+        ];
+      case NOTE:
+        return [
+          { name: "text", label: a.text, type: "lines" },
+          { name: "title", label: a.title_ },
+          tags,
+          when,
+        ];
+      case GOAL:
+        return [
+          { name: "title", label: a.goalTitle },
+          { name: "metric", label: a.measured, type: "metric" },
+          { name: "target", label: a.target, type: "number" },
+          tags,
+        ];
+      default: {
+        const { label, shown } = metricOf(this.kind);
+        return [{ name: "value", label, unit: shown, type: "number" }, when, note];
+      }
+    }
+  }
+
+  override render(): TemplateResult {
+    return html`<form novalidate @submit=${this.#submit} autocomplete="off">
+      ${this.#fields().map((field) => this.#field(field))}
+      <div class="row">
+        <button class="primary">${words.save}</button>
+        <slot></slot>
+      </div>
+    </form>`;
+  }
+
+  #field(field: Field): TemplateResult {
+    const { name, label, unit } = field;
+    const wrong = this.wrong[name];
+    return html`<div class="field">
+      <label for=${name}>${label}${unit ? html` <span class="muted">(${unit})</span>` : nothing}</label>
+      ${this.#control(field, wrong !== undefined)}
+      ${wrong ? html`<p class="error" id="${name}-wrong">${wrong}</p>` : nothing}
+    </div>`;
+  }
+
+  #control({ name, type }: Field, invalid: boolean): TemplateResult {
+    const value = this.typed[name] ?? (type === "when" ? toInput(Date.now()) : "");
+    const described = invalid ? `${name}-wrong` : nothing;
+    if (type === "lines") {
+      return html`<textarea id=${name} name=${name} .value=${value} aria-invalid=${invalid}
+        aria-describedby=${described}></textarea>`;
+    }
+    if (type === "metric") {
+      return html`<select id=${name} name=${name}>
+        <option value="" ?selected=${value === ""}>${words.add.noMetric}</option>
+        ${METRICS.map(({ id, label, shown }) => html`<option value=${id} ?selected=${value === id}>
+          ${label} (${shown})</option>`)}
+      </select>`;
+    }
+    const kind = type === "when" ? "datetime-local" : "text";
+    return html`<input id=${name} name=${name} type=${kind} .value=${value}
+      inputmode=${type === "number" ? "decimal" : nothing} aria-invalid=${invalid}
+      aria-describedby=${described} />`;
+  }
+
+  readonly #submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const form = event.target as HTMLFormElement;
+    const typed: Record<string, string> = {};
+    for (const [name, value] of new FormData(form)) typed[name] = String(value);
+    const read = readForm(this.kind, typed);
+    this.wrong = "wrong" in read ? read.wrong : {};
+    if ("made" in read) return this.made(read.made);
+    await this.updateComplete;
+    form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  };
+}
+
+customElements.define("pulse-form", EntryForm);

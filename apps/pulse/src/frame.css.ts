@@ -1,0 +1,60 @@
+// Where the parts of the app are: a bar at the bottom of a phone, a rail beside a wide screen.
+
+import { css } from "lit";
+
+export const frame = css`
+  :host { min-height: 100dvh; display: block; }
+  .skip { position: fixed; top: 0.5rem; left: 0.5rem; z-index: 10; transform: translateY(-200%); }
+  .skip:focus { transform: none; }
+  header {
+    position: sticky; top: 0; z-index: 5; min-height: 56px; padding: 0.35rem 1rem;
+    padding-top: max(0.35rem, env(safe-area-inset-top));
+    display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center;
+    justify-content: space-between;
+    background: var(--surface); border-bottom: 1px solid var(--line);
+  }
+  .brand {
+    display: flex; gap: 0.6rem; align-items: center; min-height: 44px;
+    color: var(--ink); font-weight: 700; text-decoration: none;
+  }
+  main { padding: 1.25rem 1rem 7rem; max-width: 62rem; }
+  main:focus { outline: none; }
+  main.alone { max-width: 34rem; margin: 10vh auto 0; }
+  .notice { border-color: var(--yellow); }
+  nav {
+    position: fixed; inset: auto 0 0 0; z-index: 5; display: flex;
+    background: var(--surface); border-top: 1px solid var(--line);
+    padding-bottom: env(safe-area-inset-bottom);
+  }
+  nav a {
+    flex: 1 1 0; min-width: 0; min-height: 56px; padding: 0.35rem 0.1rem; gap: 0.1rem;
+    display: flex; flex-direction: column; align-items: center; justify-content: center;
+    color: var(--muted); text-decoration: none; font-size: 0.75rem;
+  }
+  nav a span { overflow-wrap: anywhere; text-align: center; line-height: 1.15; }
+  nav a[aria-current] { color: var(--accent); font-weight: 700; }
+  nav a[aria-current] .icon { stroke-width: 2.6; }
+  .wide { display: none; }
+  @media (min-width: 900px) {
+    header { padding-inline: 1.5rem; }
+    nav {
+      inset: 57px auto 0 0; width: 14rem; flex-direction: column; overflow-y: auto;
+      border-top: 0; border-right: 1px solid var(--line); padding: 1rem 0.75rem;
+    }
+    nav a {
+      flex: none; flex-direction: row; justify-content: flex-start; gap: 0.8rem;
+      min-height: 44px; padding: 0.4rem 0.8rem; border-radius: 10px; font-size: 1rem;
+      color: var(--ink);
+    }
+    nav a:hover { background: var(--raised); }
+    nav a[aria-current] { background: var(--raised); }
+    nav .narrow { display: none; }
+    .wide { display: block; margin-top: 1rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+    main { margin-left: 14rem; padding: 2rem 2.5rem 4rem; }
+    main.alone { margin: 10vh auto 0; }
+  }
+  @media (max-height: 420px) and (max-width: 899px) {
+    header { position: static; }
+    nav { position: static; }
+  }
+`;

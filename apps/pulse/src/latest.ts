@@ -1,0 +1,41 @@
+// The latest value of one metric, whoever recorded it: the person, or a source.
+
+import type { Entity, Page } from "@clarity/sync";
+import type { ReactiveControllerHost } from "lit";
+import { whenOf } from "./entries.js";
+import { Watch } from "./watch.js";
+
+const TYPES = ["ManualReading", "HealthMetric"] as const;
+
+export class Latest {
+  readonly #watches: readonly Watch<Page>[];
+
+  constructor(host: ReactiveControllerHost, metric: string) {
+    this.#watches = TYPES.map(
+      (type) =>
+        new Watch(host, (sync, options) =>
+          sync.watchQuery(
+            type,
+            {
+              filters: [["metric", "=", metric]],
+              order_by: "start_ms",
+              descending: true,
+              limit: 1,
+            },
+            options,
+          ),
+        ),
+    );
+  }
+
+  /** Whether all are known. */
+  get known(): boolean {
+    return this.#watches.every(({ value }) => value !== undefined);
+  }
+
+  get entity(): Entity | undefined {
+    return this.#watches
+      .flatMap(({ value }) => value?.entities ?? [])
+      .sort((a, b) => whenOf(b) - whenOf(a))[0];
+  }
+}

@@ -1,0 +1,68 @@
+// One line to add what is measured often, with what it will make shown while it is typed.
+
+import { LitElement, css, html, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { nameOf, valueOf } from "./entries.js";
+import { readLine } from "./quick.js";
+import { words } from "./strings.js";
+import { toast } from "./toast.js";
+import { ui } from "./ui.js";
+import { add, attempt } from "./writing.js";
+
+class QuickAdd extends LitElement {
+  static override styles = [
+    ui,
+    css`
+      form { margin-bottom: 1.5rem; }
+      .line { display: flex; gap: 0.5rem; }
+      p { margin: 0.35rem 0 0; min-height: 1.4em; }
+    `,
+  ];
+  static override properties = { line: { state: true }, refused: { state: true } };
+  declare private line: string;
+  declare private refused: boolean;
+
+  constructor() {
+    super();
+    this.line = "";
+    this.refused = false;
+  }
+
+  override render(): TemplateResult {
+    return html`<form class="card" @submit=${this.#submit} autocomplete="off">
+      <label for="line">${words.today.quick}</label>
+      <div class="line">
+        <input id="line" .value=${this.line} @input=${this.#input} enterkeyhint="done"
+          aria-describedby="says" aria-invalid=${this.refused ? "true" : nothing} />
+        <button class="primary">${words.today.add}</button>
+      </div>
+      <p id="says" class="small ${this.refused ? "error" : "muted"}">${this.#says()}</p>
+    </form>`;
+  }
+
+  #says(): string {
+    if (this.refused) return words.today.quickUnknown;
+    const made = readLine(this.line, Date.now());
+    if (!made) return words.today.quickHint;
+    const parts = made.map(({ type, fields }) => `${nameOf(type, fields)} ${valueOf(type, fields)}`);
+    return words.today.quickWill(parts.join(", "));
+  }
+
+  readonly #input = (event: InputEvent): void => {
+    this.line = (event.target as HTMLInputElement).value;
+    this.refused = false;
+  };
+
+  readonly #submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const made = readLine(this.line, Date.now());
+    this.refused = made === undefined;
+    if (!made) return;
+    const isDone = await attempt(() => add(made));
+    if (!isDone) return;
+    this.line = "";
+    toast(words.add.saved);
+  };
+}
+
+customElements.define("pulse-quick-add", QuickAdd);

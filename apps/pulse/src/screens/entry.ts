@@ -1,0 +1,191 @@
+// One entry: what it says, where it is, what it said before; to edit, delete and bring back.
+
+import type { ConflictInfo, Entity, EntityExplanation, EntityKey, HistoryEntry, Page } from "@clarity/sync";
+import { css, html, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { OWN_TYPES, fieldName, nameOf, shownField, valueOf } from "../entries.js";
+import { badges, partnerOf } from "../entry-row.js";
+import { keepUnshown, kindOf, optionalFields, typedOf } from "../editing.js";
+import type { Made } from "../kinds.js";
+import { link } from "../router.js";
+import { Screen } from "../screen.js";
+import { store } from "../store.js";
+import { words } from "../strings.js";
+import { toast } from "../toast.js";
+import { ui } from "../ui.js";
+import { Watch } from "../watch.js";
+import { exactWhen } from "../when.js";
+import { attempt, change, remove } from "../writing.js";
+import "../form.js";
+
+/** Fields that are shown in another one's words. */
+const WITHIN: readonly string[] = ["unit", "metadata"];
+
+class Entry extends Screen {
+  static override styles = [
+    ui,
+    css`
+      .value { font-size: 1.8rem; font-weight: 600; overflow-wrap: anywhere; white-space: pre-wrap; }
+      .value.long { font-size: 1.1rem; font-weight: 400; }
+      .history li { padding: 0.75rem 0; }
+      form, pulse-form { max-width: 34rem; }
+    `,
+  ];
+  static override properties = { ...Screen.properties, editing: { state: true } };
+  /** The entry as it was when editing began. */
+  declare private editing: Entity | undefined;
+
+  readonly #entity = new Watch<Entity | null>(this, (sync, options) =>
+    sync.watchEntity(this.#key, options),
+  );
+  readonly #history = new Watch<HistoryEntry[]>(this, (sync, options) =>
+    sync.watch("history", { key: this.#key }, options),
+  );
+  readonly #where = new Watch<EntityExplanation | null>(this, (sync, options) =>
+    sync.watch("explain", { key: this.#key }, options),
+  );
+  readonly #conflicts = new Watch<ConflictInfo[]>(this, (sync, options) =>
+    sync.watchConflicts(500, options),
+  );
+  readonly #atTheTime = new Watch<Page>(this, (sync, options) => {
+    const at = this.#entity.value?.fields["start_ms"];
+    if (typeof at !== "number") return null;
+    return sync.watchQuery(this.#key.type, { filters: [["start_ms", "=", at]] }, options);
+  });
+
+  get #key(): EntityKey {
+    const [type = "", id = ""] = this.params;
+    return { type, id };
+  }
+
+  override willUpdate(changed: Map<string, unknown>): void {
+    if (!changed.has("params") || changed.get("params") === undefined) return;
+    this.editing = undefined;
+    for (const watch of [this.#entity, this.#history, this.#where]) watch.restart();
+  }
+
+  #partnerAsked: unknown;
+  override updated(): void {
+    const at = this.#entity.value?.fields["start_ms"];
+    if (at === this.#partnerAsked) return;
+    this.#partnerAsked = at;
+    this.#atTheTime.restart();
+  }
+
+  override render(): TemplateResult {
+    const entity = this.#entity.value;
+    if (this.#entity.error) return html`<p class="error">${this.#entity.error}</p>`;
+    if (entity === undefined) return html`<p class="muted">${words.loading}</p>`;
+    if (entity === null) return this.#gone();
+    if (this.editing) return this.#form(this.editing);
+    return html`${this.#shown(entity)} ${this.#whereItIs()} ${this.#past()}`;
+  }
+
+  #gone(): TemplateResult {
+    return html`<h1 tabindex="-1">${words.entry.gone}</h1>
+      <p>${words.entry.goneBody}</p>
+      ${this.#past()}
+      <p><a class="button" href=${link("timeline")}>${words.nav.timeline}</a></p>`;
+  }
+
+  #shown(entity: Entity): TemplateResult {
+    const { type, fields } = entity;
+    const { type: ownType, id } = this.#key;
+    const conflict = this.#conflicts.value?.find((open) => open.type === ownType && open.id === id);
+    const other = partnerOf(entity, this.#atTheTime.value?.entities ?? []);
+    const isOwn = OWN_TYPES.includes(type);
+    return html`<h1 tabindex="-1">${nameOf(type, fields)}</h1>
+      <div class="card">
+        <p class="value ${type === "Note" ? "long" : ""}">${valueOf(type, fields)}</p>
+        <p>${badges(entity.pending, conflict !== undefined)}</p>
+        <dl>${this.#fields(entity)}
+          ${other
+            ? html`<dt>${nameOf(other.type, other.fields)}</dt>
+                <dd><a href=${link("entry", other.type, other.id)}>${valueOf(other.type, other.fields)}</a></dd>`
+            : nothing}
+        </dl>
+        <div class="row">
+          ${conflict
+            ? html`<a class="button" href=${link("conflicts", String(conflict.conflict))}>
+                ${words.nav.conflicts}</a>`
+            : nothing}
+          ${isOwn
+            ? html`<button @click=${() => (this.editing = entity)}>${words.edit}</button>
+                <button class="danger" @click=${() => attempt(() => remove(entity))}>${words.remove}</button>`
+            : html`<p class="muted">${words.entry.onlyRead}</p>`}
+        </div>
+      </div>`;
+  }
+
+  #fields({ fields }: Entity): TemplateResult[] {
+    return Object.keys(fields)
+      .filter((field) => !WITHIN.includes(field))
+      .map((field) => html`<dt>${fieldName(field)}</dt>
+        <dd>${shownField(field, fields[field], fields)}</dd>`);
+  }
+
+  #whereItIs(): TemplateResult | typeof nothing {
+    const where = this.#where.value;
+    if (!where) return nothing;
+    return html`<div class="card"><h2>${words.entry.where}</h2><p>${sentence(where.message)}</p>
+      ${where.waiting.map(({ message, next }) => html`<p class="muted">${sentence(message)} ${sentence(next)}</p>`)}
+    </div>`;
+  }
+
+  #past(): TemplateResult {
+    const past = [...(this.#history.value ?? [])].reverse();
+    return html`<div class="card"><h2>${words.entry.history}</h2>
+      ${past.length === 0 ? html`<p class="muted">${words.entry.historyEmpty}</p>` : nothing}
+      <ul class="list history">${past.map((entry) => html`<li>${this.#lost(entry)}</li>`)}</ul>
+    </div>`;
+  }
+
+  #lost(entry: HistoryEntry): TemplateResult {
+    const current = this.#entity.value?.fields ?? {};
+    const context = { ...current, ...entry.fields };
+    return html`<div class="row spread">
+      <strong>${words.entry.causes[entry.cause]}</strong>
+      <span class="small muted">${exactWhen(entry.at)}</span></div>
+      <dl>${Object.entries(entry.fields)
+          .filter(([field]) => !WITHIN.includes(field))
+          .map(([field, value]) => html`<dt>${fieldName(field)}</dt>
+            <dd>${shownField(field, value, context)}</dd>`)}
+        ${entry.removed.map((field) => html`<dt>${fieldName(field)}</dt>
+          <dd>${words.entry.removedField}</dd>`)}</dl>
+      ${entry.undone_by !== null
+        ? html`<p class="muted small">${words.entry.broughtBack}</p>`
+        : entry.obstacle
+          ? html`<p class="muted small">${sentence(entry.obstacle)}</p>`
+          : html`<button @click=${() => this.#undo(entry)}>${words.entry.bringBack}</button>`}`;
+  }
+
+  async #undo(entry: HistoryEntry): Promise<void> {
+    if (await attempt(() => store().undo(entry.history))) toast(words.entry.broughtBack);
+  }
+
+  #form(entity: Entity): TemplateResult {
+    return html`<h1 tabindex="-1">${words.add.edit(nameOf(entity.type, entity.fields))}</h1>
+      <div class="card">
+        <pulse-form .kind=${kindOf(entity)} .typed=${typedOf(entity)} .made=${this.#save}>
+          <button type="button" @click=${() => (this.editing = undefined)}>${words.cancel}</button>
+        </pulse-form>
+      </div>`;
+  }
+
+  readonly #save = async ([made]: readonly Made[]): Promise<void> => {
+    const seen = this.editing;
+    if (!seen || !made) return;
+    const wanted = keepUnshown(seen, made.fields);
+    const isDone = await attempt(() => change(seen, wanted, optionalFields(seen.type)));
+    if (!isDone) return;
+    this.editing = undefined;
+    toast(words.add.saved);
+  };
+}
+
+const sentence = (message: string): string => {
+  const begun = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+};
+
+customElements.define("pulse-entry", Entry);

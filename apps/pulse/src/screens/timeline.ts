@@ -1,0 +1,141 @@
+// All entries, the newest first, by day.
+
+import type { ConflictInfo, Entity, Page } from "@clarity/sync";
+import { css, html, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { TIMED, whenOf } from "../entries.js";
+import { entryRow, entryRowStyles, rowsOf } from "../entry-row.js";
+import type { Row } from "../entry-row.js";
+import { ALL_METRICS } from "../metrics.js";
+import { link, replace } from "../router.js";
+import { Screen } from "../screen.js";
+import { words } from "../strings.js";
+import { Reader } from "../timeline.js";
+import type { Filter } from "../timeline.js";
+import { wordsOf } from "../toast.js";
+import { ui } from "../ui.js";
+import { Watch } from "../watch.js";
+import { dayName } from "../when.js";
+
+const PAGE = 50;
+
+class Timeline extends Screen {
+  static override styles = [
+    ui,
+    entryRowStyles,
+    css`
+      .head { margin-bottom: 1rem; }
+      .head h1 { margin: 0; }
+      .head label { margin: 0; display: flex; gap: 0.5rem; align-items: center; font-weight: 400; }
+      .head select { width: auto; min-width: 0; }
+      section h2 { margin: 1.25rem 0 0.5rem; font-size: 1rem; color: var(--muted); }
+      .card { padding: 0.25rem 1rem; }
+    `,
+  ];
+  static override properties = {
+    ...Screen.properties,
+    entities: { state: true },
+    ended: { state: true },
+    error: { state: true },
+  };
+  declare private entities: readonly Entity[] | undefined;
+  declare private ended: boolean;
+  declare private error: string | undefined;
+  #reader: Reader | undefined;
+  #reading = 0;
+
+  constructor() {
+    super();
+    this.ended = false;
+    // What is on the first pages of each type says that something changed.
+    for (const [type, order_by] of Object.entries(TIMED)) {
+      new Watch<Page>(
+        this,
+        (sync, options) => sync.watchQuery(type, { order_by, descending: true, limit: PAGE }, options),
+        () => void this.#read(Math.max(PAGE, this.entities?.length ?? 0)),
+      );
+    }
+  }
+
+  readonly #conflicts = new Watch<ConflictInfo[]>(this, (sync, options) =>
+    sync.watchConflicts(500, options),
+  );
+
+  override willUpdate(changed: Map<string, unknown>): void {
+    if (!changed.has("params") || this.#reading === 0) return;
+    void this.#read(PAGE);
+  }
+
+  get #filter(): Filter {
+    const [by = "", value = ""] = this.params;
+    if (by === "metric") return { metric: value };
+    if (by === "type") return { type: value };
+    return {};
+  }
+
+  async #read(count: number): Promise<void> {
+    const reading = ++this.#reading;
+    const reader = new Reader(this.#filter);
+    try {
+      const entities = await reader.take(count);
+      if (reading !== this.#reading) return;
+      this.#reader = reader;
+      this.entities = entities;
+      this.ended = entities.length < count;
+      this.error = undefined;
+    } catch (error) {
+      this.error = wordsOf(error);
+    }
+  }
+
+  readonly #more = async (): Promise<void> => {
+    const reading = this.#reading;
+    const more = await this.#reader!.take(PAGE);
+    if (reading !== this.#reading) return;
+    this.entities = [...(this.entities ?? []), ...more];
+    this.ended = more.length < PAGE;
+  };
+
+  override render(): TemplateResult {
+    return html`<div class="row spread head">
+        <h1 tabindex="-1">${words.timeline.title}</h1>
+        <label>${words.timeline.show} ${this.#choice()}</label>
+      </div>
+      ${this.error ? html`<p class="error">${this.error}</p>` : nothing}
+      ${this.entities === undefined ? html`<p class="muted">${words.loading}</p>` : this.#days()}`;
+  }
+
+  #choice(): TemplateResult {
+    const chosen = this.params.join("/");
+    const option = (value: string, label: string): TemplateResult =>
+      html`<option value=${value} ?selected=${value === chosen}>${label}</option>`;
+    return html`<select @change=${this.#choose}>
+      ${option("", words.timeline.all)} ${option("type/Note", words.timeline.notes)}
+      ${ALL_METRICS.map(({ id, label }) => option(`metric/${id}`, label))}
+    </select>`;
+  }
+
+  readonly #choose = (event: Event): void => {
+    const { value } = event.target as HTMLSelectElement;
+    replace("timeline", ...(value === "" ? [] : value.split("/")));
+  };
+
+  #days(): TemplateResult {
+    const entities = this.entities ?? [];
+    if (entities.length === 0) {
+      return html`<div class="card"><p>${words.timeline.empty}</p>
+        <p><a class="button primary" href=${link("add")}>${words.timeline.emptyAdd}</a></p></div>`;
+    }
+    const days = Map.groupBy(rowsOf(entities), ({ entity }) => dayName(whenOf(entity)));
+    const open = new Set(this.#conflicts.value?.map(({ type, id }) => `${type}/${id}`));
+    const isOpen = (row: Row): boolean => open.has(`${row.entity.type}/${row.entity.id}`);
+    return html`${[...days].map(([name, rows]) => html`<section>
+        <h2>${name}</h2>
+        <ul class="list card">${rows.map((row) => html`<li>${entryRow(row, isOpen(row))}</li>`)}</ul>
+      </section>`)}
+      <p class="muted small">${words.timeline.count(entities.length)}</p>
+      ${this.ended ? nothing : html`<button @click=${this.#more}>${words.more}</button>`}`;
+  }
+}
+
+customElements.define("pulse-timeline", Timeline);

@@ -1,0 +1,68 @@
+// All entries, the newest first, read page by page from the types that have a time, and merged.
+
+import type { Entity } from "@clarity/sync";
+import { TIMED, whenOf } from "./entries.js";
+import { store } from "./store.js";
+
+/** Which entries: all, those of one type, or those of one metric. */
+export interface Filter {
+  readonly type?: string;
+  readonly metric?: string;
+}
+
+const PAGE = 50;
+
+interface Source {
+  readonly type: string;
+  readonly read: Entity[];
+  next: string | undefined;
+  ended: boolean;
+}
+
+export class Reader {
+  readonly #sources: readonly Source[];
+  readonly #filter: Filter;
+
+  constructor(filter: Filter) {
+    this.#filter = filter;
+    const types = Object.keys(TIMED).filter((type) =>
+      filter.metric === undefined
+        ? filter.type === undefined || filter.type === type
+        : type === "ManualReading" || type === "HealthMetric",
+    );
+    this.#sources = types.map((type) => ({ type, read: [], next: undefined, ended: false }));
+  }
+
+  /** The next entries; fewer than `count` when there are no more. */
+  async take(count: number): Promise<Entity[]> {
+    const taken: Entity[] = [];
+    while (taken.length < count) {
+      await Promise.all(this.#sources.map((source) => this.#fill(source)));
+      const latest = this.#sources
+        .filter(({ read }) => read.length > 0)
+        .sort((a, b) => whenOf(b.read[0]!) - whenOf(a.read[0]!))[0];
+      const entity = latest?.read.shift();
+      if (!entity) break;
+      taken.push(entity);
+    }
+    return taken;
+  }
+
+  async #fill(source: Source): Promise<void> {
+    if (source.read.length > 0 || source.ended) return;
+    const { metric } = this.#filter;
+    const page = await store().query(
+      source.type,
+      {
+        order_by: TIMED[source.type]!,
+        descending: true,
+        limit: PAGE,
+        ...(metric === undefined ? {} : { filters: [["metric", "=", metric]] }),
+      },
+      source.next,
+    );
+    source.read.push(...page.entities);
+    source.next = page.next ?? undefined;
+    source.ended = page.next === null;
+  }
+}

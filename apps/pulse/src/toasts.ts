@@ -1,0 +1,75 @@
+// Shows notices, and reads them to whoever listens. The region is there before its text.
+
+import { LitElement, css, html, nothing } from "lit";
+import type { TemplateResult } from "lit";
+import { words } from "./strings.js";
+import { onToast, wordsOf } from "./toast.js";
+import type { Action, Toast } from "./toast.js";
+import { ui } from "./ui.js";
+
+/** How long a notice is shown that does not stay. */
+const SHOWN_MS = 10_000;
+
+class Toasts extends LitElement {
+  static override styles = [
+    ui,
+    css`
+      :host { position: fixed; z-index: 6; inset: auto 1rem calc(68px + env(safe-area-inset-bottom)) 1rem; pointer-events: none; }
+      .toast {
+        pointer-events: auto; display: flex; gap: 0.5rem 1rem; flex-wrap: wrap;
+        align-items: center; justify-content: space-between; margin: 0 auto; max-width: 30rem;
+        background: var(--ink); color: var(--page); border-radius: var(--radius);
+        padding: 0.5rem 0.5rem 0.5rem 1rem; box-shadow: 0 6px 24px #0006;
+      }
+      .toast button { background: transparent; border-color: transparent; color: inherit; padding-inline: 0.8rem; }
+      .toast button:hover { text-decoration: underline; }
+      .toast .action { border-color: currentColor; }
+      .toast :focus-visible { outline-color: currentColor; }
+      @media (min-width: 900px) { :host { inset: auto 1.5rem 1.5rem auto; width: 26rem; } }
+    `,
+  ];
+  static override properties = { toast: { state: true } };
+  declare private toast: Toast | undefined;
+  #timer = 0;
+  #gone: AbortController | undefined;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#gone = new AbortController();
+    onToast((toast) => this.#show(toast), this.#gone.signal);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#gone?.abort();
+    clearTimeout(this.#timer);
+  }
+
+  #show(toast: Toast): void {
+    this.toast = toast;
+    clearTimeout(this.#timer);
+    if (!toast.stays) this.#timer = window.setTimeout(() => (this.toast = undefined), SHOWN_MS);
+  }
+
+  override render(): TemplateResult {
+    const { toast } = this;
+    return html`<div role="status">${toast
+      ? html`<div class="toast"><span class="wrap">${toast.message}</span><span class="row">
+          ${toast.action
+            ? html`<button class="action" @click=${() => this.#run(toast.action!)}>${toast.action.label}</button>`
+            : nothing}
+          <button @click=${() => (this.toast = undefined)}>${words.dismiss}</button></span></div>`
+      : nothing}</div>`;
+  }
+
+  async #run(action: Action): Promise<void> {
+    this.toast = undefined;
+    try {
+      await action.run();
+    } catch (error) {
+      this.#show({ message: wordsOf(error), action: undefined, stays: true });
+    }
+  }
+}
+
+customElements.define("pulse-toasts", Toasts);

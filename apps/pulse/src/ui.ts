@@ -1,0 +1,108 @@
+// What all components look like. Each has it in its own shadow, so nothing reaches further than it
+// is meant to.
+
+import { css } from "lit";
+
+export const ui = css`
+  :host { display: block; color: var(--ink); }
+  :host([hidden]) { display: none; }
+  *, *::before, *::after { box-sizing: border-box; }
+  h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 1rem; overflow-wrap: anywhere; }
+  h2 { font-size: 1.1rem; line-height: 1.3; margin: 0 0 0.75rem; }
+  h1:focus { outline: none; }
+  p { margin: 0 0 0.75rem; }
+  a { color: var(--accent); }
+  .icon { width: 1.25em; height: 1.25em; flex: none; vertical-align: -0.25em; }
+  .muted { color: var(--muted); }
+  .small { font-size: 0.875rem; }
+  .error { color: var(--red); font-weight: 600; }
+  .number { font-variant-numeric: tabular-nums; }
+  .card {
+    background: var(--surface);
+    border: 1px solid var(--line);
+    border-radius: var(--radius);
+    padding: 1rem;
+    margin: 0 0 1rem;
+  }
+  .row { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: center; }
+  .spread { justify-content: space-between; }
+  .wrap { overflow-wrap: anywhere; min-width: 0; }
+  button, .button {
+    font: inherit;
+    font-weight: 600;
+    min-height: 44px;
+    padding: 0.5rem 1.1rem;
+    border-radius: 10px;
+    border: 1px solid var(--control-line);
+    background: var(--surface);
+    color: var(--ink);
+    cursor: pointer;
+    text-decoration: none;
+    display: inline-flex;
+    align-items: center;
+    justify-content: center;
+    gap: 0.5rem;
+  }
+  button:hover, .button:hover { background: var(--raised); }
+  button.primary, .button.primary {
+    background: var(--accent);
+    border-color: var(--accent);
+    color: var(--on-accent);
+  }
+  button.primary:hover, .button.primary:hover { filter: brightness(1.08); }
+  button.danger { color: var(--red); border-color: var(--red); }
+  button.plain { border-color: transparent; background: transparent; color: var(--accent); }
+  button[disabled] { opacity: 0.6; cursor: default; }
+  :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 6px; }
+  label, legend { font-weight: 600; display: block; margin-bottom: 0.3rem; padding: 0; }
+  input, textarea, select {
+    font: inherit;
+    color: var(--ink);
+    background: var(--surface);
+    border: 1px solid var(--control-line);
+    border-radius: 10px;
+    padding: 0.55rem 0.75rem;
+    min-height: 44px;
+    width: 100%;
+    max-width: 100%;
+  }
+  textarea { min-height: 6rem; resize: vertical; }
+  input[type="checkbox"], input[type="radio"] {
+    width: 1.35rem; height: 1.35rem; min-height: 0; flex: none; margin: 0;
+    accent-color: var(--accent);
+  }
+  input[aria-invalid="true"], textarea[aria-invalid="true"] { border: 2px solid var(--red); }
+  fieldset { border: 0; padding: 0; margin: 0 0 1rem; min-width: 0; }
+  .field { margin-bottom: 1rem; }
+  .check { display: flex; gap: 0.75rem; align-items: center; min-height: 44px; font-weight: 400; margin: 0; }
+  .list { list-style: none; margin: 0; padding: 0; }
+  .list > li { border-top: 1px solid var(--line); }
+  .list > li:first-child { border-top: 0; }
+  .scroll { overflow-x: auto; }
+  table { border-collapse: collapse; width: 100%; }
+  th, td { text-align: start; padding: 0.45rem 0.75rem 0.45rem 0; vertical-align: top; }
+  tr + tr > *, tbody tr > * { border-top: 1px solid var(--line); }
+  th { font-weight: 600; }
+  td.number, th.number { text-align: end; }
+  dl { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: 0.4rem 1rem; margin: 0 0 1rem; }
+  dt { color: var(--muted); }
+  dd { margin: 0; overflow-wrap: anywhere; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.8rem; }
+  .badge {
+    display: inline-flex;
+    gap: 0.25rem;
+    align-items: center;
+    font-size: 0.8rem;
+    font-weight: 600;
+    border: 1px solid currentColor;
+    border-radius: 999px;
+    padding: 0.05rem 0.5rem;
+    white-space: nowrap;
+  }
+  .badge.waiting { color: var(--yellow); }
+  .badge.conflict { color: var(--violet); }
+  .hidden {
+    position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+    white-space: nowrap;
+  }
+`;

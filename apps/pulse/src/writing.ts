@@ -1,0 +1,62 @@
+// Writes that a person makes. Each is on this device when it is answered.
+
+import type { Entity, EntityKey, Fields, JsonValue, WriteCall } from "@clarity/sync";
+import type { Made } from "./kinds.js";
+import { keepForGood, store } from "./store.js";
+import { words } from "./strings.js";
+import { toast, wordsOf } from "./toast.js";
+
+/** Makes entities that stand or fall together, here and at the server. */
+export async function add(made: readonly Made[]): Promise<EntityKey[]> {
+  const keys = await Promise.all(made.map(({ type }) => store().newKey(type)));
+  const writes = keys.map((key, index): WriteCall => {
+    const fields = made[index]?.fields ?? {};
+    return { write: "create", key, fields };
+  });
+  await store().batch(writes, writes.length > 1);
+  keepForGood();
+  return keys;
+}
+
+/** Changes what differs from what the person saw when they began. */
+export async function change(seen: Entity, wanted: Fields, asked: readonly string[]): Promise<void> {
+  const set: Record<string, JsonValue> = {};
+  for (const [field, value] of Object.entries(wanted)) {
+    if (value !== undefined && !same(value, seen.fields[field])) set[field] = value;
+  }
+  const remove = asked.filter((field) => !(field in wanted) && field in seen.fields);
+  if (Object.keys(set).length === 0 && remove.length === 0) return;
+  await store().update(keyOf(seen), set, { seen: seen.fields, remove });
+}
+
+const same = (one: unknown, other: unknown): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
+
+export const keyOf = ({ type, id }: EntityKey): EntityKey => ({ type, id });
+
+/** Deletes, and offers to take it back. */
+export async function remove(entity: Entity): Promise<void> {
+  const key = keyOf(entity);
+  await store().delete(key, { seen: entity.fields });
+  toast(words.entry.deleted, { label: words.undo, run: () => undoDelete(key) });
+}
+
+/** Brings back what was deleted last of an entity. */
+export async function undoDelete(key: EntityKey): Promise<void> {
+  const entries = await store().history({ key });
+  const last = entries.filter((entry) => entry.cause === "deleted").at(-1);
+  if (!last) return;
+  await store().undo(last.history);
+  toast(words.undone);
+}
+
+/** Runs what a person asked for; what goes wrong is said. */
+export async function attempt(run: () => Promise<unknown> | unknown): Promise<boolean> {
+  try {
+    await run();
+    return true;
+  } catch (error) {
+    toast(wordsOf(error), undefined, true);
+    return false;
+  }
+}

@@ -1,0 +1,143 @@
+// What the tests share: a real server with the built app, and browsers that open it.
+
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const PROGRAM = process.env.CLARITY_PROGRAM ?? "target/debug/clarity";
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const APP = fileURLToPath(new URL("../dist", import.meta.url));
+/** Where pictures of the screens go; none are taken without. */
+const PICTURES = process.env.PULSE_PICTURES;
+
+export const PHONE = { width: 390, height: 844 };
+export const NARROW = { width: 320, height: 640 };
+export const DESKTOP = { width: 1280, height: 860 };
+
+/** A server with its data in a folder of its own, and a browser. */
+export class Bench {
+  static async start() {
+    const bench = new Bench();
+    bench.folder = await mkdtemp(join(tmpdir(), "clarity-pulse-"));
+    await bench.startServer("127.0.0.1:0");
+    bench.browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: ["--no-sandbox", "--disable-dev-shm-usage"],
+    });
+    return bench;
+  }
+
+  /** Starts it, again at the same address after it was stopped. */
+  async startServer(listen = new URL(this.address).host) {
+    const data = join(this.folder, "server");
+    this.server = spawn(
+      PROGRAM,
+      ["serve", "--json", "--open-sign-up", "--listen", listen, "--data", data, "--app", APP],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    for await (const line of createInterface({ input: this.server.stdout })) {
+      const said = JSON.parse(line);
+      if (!said.listening) continue;
+      this.address = said.listening;
+      return;
+    }
+    throw new Error("the server ended before it listened");
+  }
+
+  async stopServer() {
+    const ended = new Promise((resolve) => this.server.once("exit", resolve));
+    this.server.kill("SIGTERM");
+    await ended;
+  }
+
+  /** A browser's profile of its own: another device. */
+  async device(options = {}) {
+    const { viewport = DESKTOP, ...others } = options;
+    const context = await this.browser.newContext({ viewport, locale: "en-GB", ...others });
+    return new Device(context, this.address);
+  }
+
+  async stop() {
+    await this.browser?.close();
+    if (this.server.exitCode === null) await this.stopServer();
+    await rm(this.folder, { recursive: true });
+  }
+}
+
+/** A device with one page of the app. */
+export class Device {
+  /** What the pages complained about. */
+  complaints = [];
+
+  constructor(context, address) {
+    this.context = context;
+    this.address = address;
+  }
+
+  async open(route = "today") {
+    this.page = await this.context.newPage();
+    this.page.on("console", (message) => {
+      if (message.type() !== "error") return;
+      // What cannot be reached is said by the browser itself; the app must cope with it.
+      if (/ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED)|status of 401/.test(message.text())) return;
+      this.complaints.push(message.text());
+    });
+    this.page.on("pageerror", (error) => this.complaints.push(String(error)));
+    await this.page.goto(`${this.address}/#/${route}`);
+    await this.heading();
+    return this.page;
+  }
+
+  /** Waits for the screen to be there, and says its heading. */
+  async heading() {
+    const heading = this.page.locator("main h1");
+    await heading.waitFor();
+    return heading.innerText();
+  }
+
+  async go(route) {
+    await this.page.evaluate((hash) => (location.hash = hash), `#/${route}`);
+    await this.heading();
+  }
+
+  /** Types a line into the field for quick entries, and waits until it is saved. */
+  async quick(line) {
+    await this.go("today");
+    const field = this.page.getByLabel("Quick add");
+    await field.fill(line);
+    await field.press("Enter");
+    await this.page.getByText("Saved on this device.").waitFor();
+    await this.page.getByRole("button", { name: "Dismiss" }).click();
+  }
+
+  /** Makes an account, or signs in. */
+  async enter(name, isNew) {
+    await this.go("account");
+    await this.page.getByRole("radio", { name: isNew ? "I am new here" : "I have an account" }).check();
+    await this.page.getByLabel("Name", { exact: true }).fill(name);
+    await this.page.getByLabel(/^Password/).fill("a long enough password");
+    await this.page.getByRole("button", { name: isNew ? "Create account" : "Sign in" }).click();
+    await this.page.getByText(`Signed in as ${name}.`).waitFor();
+    await this.page.getByRole("button", { name: "Dismiss" }).click();
+  }
+
+  /** Waits until the bar says so. */
+  async untilChip(words) {
+    await this.page.locator("pulse-sync-chip").getByText(words).waitFor();
+  }
+
+  /** Takes a picture for a person to look at. */
+  async picture(name) {
+    if (!PICTURES) return;
+    await mkdir(PICTURES, { recursive: true });
+    await this.page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
+  }
+
+  close() {
+    return this.context.close();
+  }
+}

@@ -1,0 +1,122 @@
+// Two devices that change the same thing, and each way to settle it.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Bench } from "./bench.mjs";
+
+/** @type {Bench} */
+let bench;
+before(async () => {
+  bench = await Bench.start();
+});
+after(() => bench.stop());
+
+/** Changes the one weight that a device has. */
+async function edit(device, value) {
+  await device.go("timeline");
+  await device.page.getByRole("link", { name: /Weight/ }).click();
+  await device.page.getByRole("button", { name: "Edit" }).click();
+  await device.page.getByLabel(/^Weight/).fill(value);
+  await device.page.getByRole("button", { name: "Save" }).click();
+  await device.page.locator("p.value").getByText(`${value} kg`).waitFor();
+}
+
+const weight = (device, value) =>
+  device.page.getByRole("link", { name: new RegExp(`Weight ${value} kg`) }).waitFor();
+
+/** Two devices of one account, with one weight that each has changed: the second one waits with a
+ * conflict, 81 there and 82 at the server. */
+async function inConflict(name) {
+  const [a, b] = [await bench.device(), await bench.device()];
+  await a.open();
+  await b.open();
+  await a.enter(name, true);
+  await a.quick("weight 80");
+  await b.enter(name, false);
+  await weight(b, 80);
+  await b.context.setOffline(true);
+  await edit(b, "81");
+  await edit(a, "82");
+  await a.untilChip("Up to date");
+  await b.context.setOffline(false);
+  await b.go("conflicts");
+  await b.page.getByRole("link", { name: /Differs in: Value/ }).click();
+  await b.page.getByRole("button", { name: "Keep my version" }).waitFor();
+  return { a, b };
+}
+
+async function settled({ a, b }, value) {
+  await b.page.getByText("Nothing to review").waitFor();
+  for (const device of [b, a]) {
+    await device.go("today");
+    await weight(device, value);
+    assert.deepEqual(device.complaints, []);
+    await device.close();
+  }
+}
+
+/** Shows that the version of this device reaches the other one. */
+test("my version", async () => {
+  const both = await inConflict("my version");
+  await both.b.page.getByRole("button", { name: "Keep my version" }).click();
+  await settled(both, 81);
+});
+
+/** Shows that the server's version is taken, and that the choice can be taken back. */
+test("the server's version, and undo", async () => {
+  const both = await inConflict("server version");
+  await both.b.page.getByRole("button", { name: "Use server version" }).click();
+  await both.b.page.getByText("Nothing to review").waitFor();
+  await both.b.page.getByRole("button", { name: "Undo" }).click();
+  await both.b.page.getByText("Undone.").waitFor();
+  await both.b.go("today");
+  await weight(both.b, 81);
+  await both.b.go("conflicts");
+  await settled(both, 81);
+});
+
+/** Shows that a merged version is saved only when each field is decided. */
+test("a merged version", async () => {
+  const both = await inConflict("merged version");
+  const save = both.b.page.getByRole("button", { name: "Save merged" });
+  assert.equal(await save.isDisabled(), true);
+  await both.b.page.getByRole("radio", { name: "Value: choose a value: Server" }).check();
+  await both.b.page.getByText("Result Value: 82 kg").waitFor();
+  await save.click();
+  await settled(both, 82);
+});
+
+/** Shows that a value of one's own can be put in place of both, within the bounds of the form. */
+test("a value of one's own", async () => {
+  const both = await inConflict("own value");
+  const save = both.b.page.getByRole("button", { name: "Save merged" });
+  const own = both.b.page.getByRole("textbox", { name: "Value: Other value" });
+  await own.fill("8150");
+  assert.equal(await save.isDisabled(), true);
+  await own.fill("81,5");
+  await save.click();
+  await settled(both, 81.5);
+});
+
+/** Shows that an entry that was deleted on one device and changed on another waits for a person. */
+test("deleted here, changed there", async () => {
+  const [a, b] = [await bench.device(), await bench.device()];
+  await a.open();
+  await b.open();
+  await a.enter("deleted here", true);
+  await a.quick("weight 80");
+  await b.enter("deleted here", false);
+  await weight(b, 80);
+  await b.context.setOffline(true);
+  await b.go("timeline");
+  await b.page.getByRole("link", { name: /Weight/ }).click();
+  await b.page.getByRole("button", { name: "Delete" }).click();
+  await b.page.getByRole("heading", { name: "This entry is not here" }).waitFor();
+  await edit(a, "82");
+  await a.untilChip("Up to date");
+  await b.context.setOffline(false);
+  await b.go("conflicts");
+  await b.page.getByRole("link", { name: /Deleted on this device/ }).click();
+  await b.page.getByRole("button", { name: "Keep entry" }).click();
+  await settled({ a, b }, 82);
+});

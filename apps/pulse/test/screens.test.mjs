@@ -1,0 +1,108 @@
+// Every screen, in the sizes and looks that people have, for everybody to use.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { Bench, DESKTOP, NARROW, PHONE } from "./bench.mjs";
+
+const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const DAY = 86_400_000;
+
+/** @type {Bench} */
+let bench;
+before(async () => {
+  bench = await Bench.start();
+});
+after(() => bench.stop());
+
+/** Adds a reading of an earlier day. */
+async function addOn(device, { kind, fields, daysAgo }) {
+  await device.go(`add/${kind}`);
+  const at = new Date(Date.now() - daysAgo * DAY).toISOString().slice(0, 16);
+  for (const [name, value] of Object.entries({ ...fields, when: at })) {
+    await device.page.locator(`pulse-form [name=${name}]`).fill(value);
+  }
+  await device.page.getByRole("button", { name: "Save" }).click();
+  await device.page.getByRole("button", { name: "Dismiss" }).click();
+}
+
+/** A device with entries of a week. */
+async function withEntries() {
+  const device = await bench.device();
+  await device.open();
+  const weights = ["79.4", "79.1", "79.3", "78.8", "78.5", "78.6", "78.2"];
+  for (const [index, value] of weights.entries()) {
+    await addOn(device, { kind: "BodyMass", fields: { value }, daysAgo: 7 - index });
+  }
+  for (const [systolic, diastolic, daysAgo] of [["128", "84", 4], ["121", "79", 2], ["118", "77", 1]]) {
+    await addOn(device, { kind: "BloodPressure", fields: { systolic, diastolic, pulse: "64" }, daysAgo });
+  }
+  for (const [value, daysAgo] of [["9120", 3], ["4300", 2], ["11250", 1]]) {
+    await addOn(device, { kind: "StepCount", fields: { value }, daysAgo });
+  }
+  const note = { text: "Slept well after the long walk by the river.", title: "A good night", tags: "sleep, walk" };
+  await addOn(device, { kind: "Note", fields: note, daysAgo: 1 });
+  await device.go("add/Goal");
+  await device.page.locator("pulse-form [name=title]").fill("Walk more");
+  await device.page.locator("pulse-form [name=metric]").selectOption("StepCount");
+  await device.page.locator("pulse-form [name=target]").fill("10000");
+  await device.page.getByRole("button", { name: "Save" }).click();
+  await device.page.getByRole("button", { name: "Dismiss" }).click();
+  return device;
+}
+
+/** What axe finds on the screen. */
+async function flaws(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, {
+    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+  }));
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join("; ")}`);
+}
+
+/** Shows that axe finds nothing on any screen, light and dark, and that nothing is wider than a
+ * narrow phone. */
+test("every screen is for everybody", async () => {
+  const device = await withEntries();
+  const { page } = device;
+  await device.go("timeline");
+  const entry = await page.getByRole("link", { name: /Weight/ }).first().getAttribute("href");
+  const screens = {
+    today: "today",
+    add: "add",
+    "add-blood-pressure": "add/BloodPressure",
+    "add-note": "add/Note",
+    timeline: "timeline",
+    entry: entry.replace("#/", ""),
+    trends: "trends/BodyMass/W",
+    "trends-pressure": "trends/BloodPressure/W",
+    "trends-steps": "trends/StepCount/M",
+    more: "more",
+    conflicts: "conflicts",
+    account: "account",
+    export: "export",
+    settings: "settings",
+    diagnostics: "diagnostics",
+    missing: "no-such-screen",
+  };
+  const found = [];
+  for (const [name, route] of Object.entries(screens)) {
+    await device.go(route);
+    await page.getByText("Loading…").first().waitFor({ state: "detached" });
+    for (const scheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme: scheme });
+      for (const [size, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
+        await page.setViewportSize(viewport);
+        await device.picture(`${name}-${size}-${scheme}`);
+        for (const flaw of await flaws(page)) found.push(`${name} ${size} ${scheme}: ${flaw}`);
+      }
+    }
+    await page.setViewportSize(NARROW);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (width > NARROW.width) found.push(`${name}: ${width} wide on a screen of ${NARROW.width}`);
+  }
+  assert.deepEqual(found, []);
+  assert.deepEqual(device.complaints, []);
+  await device.close();
+});
