@@ -63,6 +63,22 @@ pub enum Rule {
     Merge(MergeRule),
 }
 
+impl Rule {
+    /// Every rule there is, for what must hold of each.
+    pub const ALL: [Self; 10] = [
+        Self::ServerWins,
+        Self::ClientWins,
+        Self::Manual,
+        Self::Merge(MergeRule::Text),
+        Self::Merge(MergeRule::Set),
+        Self::Merge(MergeRule::Counter),
+        Self::Merge(MergeRule::Max),
+        Self::Merge(MergeRule::Min),
+        Self::Merge(MergeRule::Latest),
+        Self::Merge(MergeRule::Append),
+    ];
+}
+
 /// What happens when one side edits what the other side deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

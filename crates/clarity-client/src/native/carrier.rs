@@ -8,7 +8,7 @@ use crate::error::ClientError;
 use crate::http::Asked;
 
 /// How long to wait for a connection.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bodies from this size on are compressed.
 const COMPRESS_FROM_BYTES: usize = 1_024;
 /// The level of zstd for requests: the fastest, since a request is small and its device may be.
@@ -28,15 +28,7 @@ impl Carrier {
         if !valid {
             return Err(ClientError::Address(address.to_owned()));
         }
-        // Another part of the program may have chosen the provider first; either will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("clarity-sync/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|_| ClientError::Address(address.to_owned()))?;
-        Ok(Self(http))
+        http_client(address).map(Self)
     }
 
     /// Asks, and gives the head of the answer when it is there.
@@ -55,6 +47,21 @@ impl Carrier {
         }
         request.send().await.map(Answered).map_err(|error| no_answer(&error))
     }
+}
+
+/// A client that follows no redirect: whose page that is, is for the caller to tell.
+///
+/// # Errors
+/// When it cannot be made; the error names this address.
+pub(crate) fn http_client(address: &str) -> Result<reqwest::Client, ClientError> {
+    // Another part of the program may have chosen the provider first; either will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("clarity-sync/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|_| ClientError::Address(address.to_owned()))
 }
 
 /// An answer whose body is still to come.

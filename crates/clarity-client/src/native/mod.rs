@@ -11,7 +11,7 @@ use std::path::Path;
 
 use clarity_engine::store::{Store, StoreError};
 
-pub(crate) use carrier::{Answered, CONNECT_TIMEOUT, Carrier, compressed, no_answer};
+pub(crate) use carrier::{Answered, Carrier, compressed, http_client, no_answer};
 pub(crate) use clarity_engine::store::DrainLock;
 pub(crate) use disk::{free_bytes, remove_files};
 pub(crate) use readers::Readers;

@@ -92,7 +92,7 @@ use serde::Deserialize;
 
 use crate::error::ClientError;
 use crate::http::{asked_to_wait_ms, read_body};
-use crate::platform::{Answered, CONNECT_TIMEOUT, no_answer};
+use crate::platform::{Answered, http_client, no_answer};
 use crate::transport::{Refreshed, Transport, TransportFuture};
 
 pub use backend::{Endpoint, Feed, RestBackend, UpdateWith, Versions};
@@ -124,14 +124,7 @@ impl RestTransport {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn new(backend: RestBackend) -> Result<Self, ClientError> {
-        // Another part of the program may have chosen the provider first; either will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("clarity-sync/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|_| ClientError::Address(backend.base.clone()))?;
+        let http = http_client(&backend.base)?;
         Ok(Self { inner: Arc::new(Inner { http, backend }) })
     }
 

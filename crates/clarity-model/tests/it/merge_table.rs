@@ -29,7 +29,7 @@ fn check(rule: Rule, cases: &[(&str, Field, Field, Field, Field, Effect)]) {
 // Whatever the policy: nobody else wrote, both wrote the same, or the writer changed nothing.
 #[test]
 fn every_policy_agrees_on_what_is_no_question() {
-    for rule in crate::strategies::RULES {
+    for rule in Rule::ALL {
         let is_counter = rule == Rule::Merge(MergeRule::Counter);
         check(
             rule,

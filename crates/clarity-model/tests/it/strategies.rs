@@ -1,27 +1,13 @@
 //! Generators of values, rules and histories that the properties share.
 
-use clarity_model::{Column, EditAgainstDelete, FieldSchema, Fields, MergeRule, Policy, Rule};
+use clarity_model::{Column, EditAgainstDelete, FieldSchema, Fields, Policy, Rule};
 use clarity_model::{Counter, FieldChange, FoldOperation, Kind, TypeSchema};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Number, Value, json};
 
-/// Every rule there is.
-pub(crate) const RULES: [Rule; 10] = [
-    Rule::ServerWins,
-    Rule::ClientWins,
-    Rule::Manual,
-    Rule::Merge(MergeRule::Text),
-    Rule::Merge(MergeRule::Set),
-    Rule::Merge(MergeRule::Counter),
-    Rule::Merge(MergeRule::Max),
-    Rule::Merge(MergeRule::Min),
-    Rule::Merge(MergeRule::Latest),
-    Rule::Merge(MergeRule::Append),
-];
-
 pub(crate) fn any_rule() -> impl Strategy<Value = Rule> {
-    prop::sample::select(RULES.to_vec())
+    prop::sample::select(Rule::ALL.to_vec())
 }
 
 pub(crate) fn any_edit_against_delete() -> impl Strategy<Value = EditAgainstDelete> {
@@ -127,7 +113,7 @@ pub(crate) fn type_with_every_rule(edit_against_delete: EditAgainstDelete) -> Ty
         };
         FieldSchema { column: Some(Column::Json), policy: Some(policy), merge, references: None }
     };
-    let fields = FIELD_NAMES.iter().zip(RULES);
+    let fields = FIELD_NAMES.iter().zip(Rule::ALL);
     TypeSchema {
         edit_against_delete,
         fields: fields.map(|(name, rule)| ((*name).to_owned(), declare(rule))).collect(),

@@ -3,18 +3,6 @@
 use clarity_engine::protocol::model::{Effect, MergeRule, Merged, Rule, merge_field, merge_text};
 use serde_json::Value;
 
-const RULES: [Rule; 10] = [
-    Rule::ServerWins,
-    Rule::ClientWins,
-    Rule::Manual,
-    Rule::Merge(MergeRule::Text),
-    Rule::Merge(MergeRule::Set),
-    Rule::Merge(MergeRule::Counter),
-    Rule::Merge(MergeRule::Max),
-    Rule::Merge(MergeRule::Min),
-    Rule::Merge(MergeRule::Latest),
-    Rule::Merge(MergeRule::Append),
-];
 /// What separates base and sides where the input is not JSON.
 const SEPARATOR: u8 = 0xff;
 
@@ -22,7 +10,7 @@ const SEPARATOR: u8 = 0xff;
 /// those of `docs/consistency.md`, clause I9.
 pub(super) fn merge(bytes: &[u8]) {
     if let Ok([base, ours, theirs]) = serde_json::from_slice::<[Option<Value>; 3]>(bytes) {
-        for rule in RULES {
+        for rule in Rule::ALL {
             laws(rule, base.as_ref(), ours.as_ref(), theirs.as_ref());
         }
         return;
