@@ -131,7 +131,7 @@ class Chart extends LitElement {
       // Days are days in UTC, as the store has them.
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       scales: { x: { range: (_, least, most) => this.#ends(least, most) }, y: { range: this.#height } },
-      axes: [{ ...axis, space: 70 }, { ...axis, size: 56 }],
+      axes: [{ ...axis, space: 64, values: (_, at) => at.map((s) => this.#mark(s)) }, { ...axis, size: 68 }],
       series,
       bands,
       legend: { show: false },
@@ -150,6 +150,13 @@ class Chart extends LitElement {
     const room = Math.max((most - from) * 0.15, Math.abs(most) * 0.02, 0.5);
     return [from === 0 ? 0 : from - room, most + room];
   };
+
+  /** A date in few letters, for the axis. */
+  #mark(seconds: number): string {
+    const date = new Date(seconds * 1000);
+    const format = this.monthly ? { month: "short", year: "2-digit" } as const : { day: "numeric", month: "short" } as const;
+    return date.toLocaleDateString(undefined, { ...format, timeZone: "UTC" });
+  }
 
   #period(seconds: number): string {
     const format = this.monthly ? { month: "long", year: "numeric" } as const : { dateStyle: "medium" } as const;

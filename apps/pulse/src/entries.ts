@@ -1,6 +1,7 @@
 // What an entity is to a person: a name, a value, a time.
 
 import type { Entity, Fields, JsonValue } from "@clarity/sync";
+import { BY_HAND } from "./kinds.js";
 import { metricOf, shownNumber, shownValue } from "./metrics.js";
 import { words } from "./strings.js";
 import { exactWhen } from "./when.js";
@@ -76,6 +77,12 @@ export function shownField(field: string, value: JsonValue | undefined, fields: 
   if (typeof value === "object") return JSON.stringify(value);
   if (field === "metric" && typeof value === "string") return metricOf(value).label;
   return String(value);
+}
+
+/** Who measured it, where that is worth saying. */
+export function sourceOf(fields: Fields): string {
+  const source = text(fields["source"]);
+  return source === BY_HAND ? "" : source;
 }
 
 export const fieldName = (field: string): string => words.fields[field] ?? field;

@@ -3,7 +3,7 @@
 import type { Entity } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
-import { nameOf, pressure, number, text, valueOf, whenOf } from "./entries.js";
+import { nameOf, number, pressure, sourceOf, text, valueOf, whenOf } from "./entries.js";
 import { icon } from "./icons.js";
 import { link } from "./router.js";
 import { words } from "./strings.js";
@@ -68,27 +68,33 @@ export function partnerOf(entity: Entity, among: readonly Entity[]): Entity | un
   );
 }
 
-export function entryRow({ entity, other }: Row, inConflict: boolean): TemplateResult {
+/** What badges say: only somebody with an account has anything that waits. */
+export interface Marks {
+  readonly hasAccount: boolean;
+  readonly inConflict: boolean;
+}
+
+export function entryRow({ entity, other }: Row, marks: Marks): TemplateResult {
   const { type, id, fields } = entity;
   const isLong = type === "Note";
   const name = other ? "Blood pressure" : nameOf(type, fields);
   const value = other
     ? pressure(number(fields["value"]) ?? 0, number(other.fields["value"]) ?? 0)
     : valueOf(type, fields);
-  const detail = text(fields["note"]) || text(fields["source"]);
+  const detail = text(fields["note"]) || sourceOf(fields);
   return html`<a class="entry ${isLong ? "long" : ""}" href=${link("entry", type, id)}>
     <span class="time muted number">${timeOf(whenOf(entity))}</span>
     <span class="what wrap">${name}
       ${detail ? html`<span class="small muted">${detail}</span>` : nothing}
-      ${badges(entity.pending || other?.pending === true, inConflict)}</span>
+      ${badges(entity.pending || other?.pending === true, marks)}</span>
     <span class="value number">${value}</span>
   </a>`;
 }
 
-export function badges(pending: boolean, inConflict: boolean): TemplateResult | typeof nothing {
+export function badges(pending: boolean, { hasAccount, inConflict }: Marks): TemplateResult | typeof nothing {
   if (inConflict) {
     return html`<span class="badge conflict">${icon("fork")}${words.badges.conflict}</span>`;
   }
-  if (!pending) return nothing;
+  if (!pending || !hasAccount) return nothing;
   return html`<span class="badge waiting">${icon("clock")}${words.badges.waiting}</span>`;
 }

@@ -245,8 +245,8 @@ export const words = {
     period: { day: "Day", month: "Month", year: "Year" },
     summaryMean: (what: string, mean: string, least: string, most: string, n: number) =>
       `${what}: average ${mean}, from ${least} to ${most}, ${count(n, "value", "values")}.`,
-    summarySum: (what: string, sum: string, per: string, n: number) =>
-      `${what}: ${sum} in all, ${per} a day on average, ${count(n, "value", "values")}.`,
+    summarySum: (what: string, sum: string, each: string, period: string, n: number) =>
+      `${what}: ${sum} in all, ${each} on average for each ${period.toLowerCase()} with values, ${count(n, "value", "values")}.`,
     bloodPressure: "Blood pressure",
   },
   conflicts: {

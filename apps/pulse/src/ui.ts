@@ -76,6 +76,7 @@ export const ui = css`
   .field { margin-bottom: 1rem; }
   .check { display: flex; gap: 0.75rem; align-items: center; min-height: 44px; font-weight: 400; margin: 0; }
   .list { list-style: none; margin: 0; padding: 0; }
+  .card.list { padding: 0.25rem 1rem; margin-bottom: 1.5rem; }
   .list > li { border-top: 1px solid var(--line); }
   .list > li:first-child { border-top: 0; }
   .scroll { overflow-x: auto; }
@@ -83,7 +84,8 @@ export const ui = css`
   th, td { text-align: start; padding: 0.45rem 0.75rem 0.45rem 0; vertical-align: top; }
   tr + tr > *, tbody tr > * { border-top: 1px solid var(--line); }
   th { font-weight: 600; }
-  td.number, th.number { text-align: end; }
+  td.number, th.number { text-align: end; white-space: nowrap; }
+  th.number { white-space: normal; }
   dl { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: 0.4rem 1rem; margin: 0 0 1rem; }
   dt { color: var(--muted); }
   dd { margin: 0; overflow-wrap: anywhere; }

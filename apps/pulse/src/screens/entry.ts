@@ -1,6 +1,6 @@
 // One entry: what it says, where it is, what it said before; to edit, delete and bring back.
 
-import type { ConflictInfo, Entity, EntityExplanation, EntityKey, HistoryEntry, Page } from "@clarity/sync";
+import type { Account, ConflictInfo, Entity, EntityExplanation, EntityKey, HistoryEntry, Page } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { OWN_TYPES, fieldName, nameOf, shownField, valueOf } from "../entries.js";
@@ -44,6 +44,7 @@ class Entry extends Screen {
   readonly #where = new Watch<EntityExplanation | null>(this, (sync, options) =>
     sync.watch("explain", { key: this.#key }, options),
   );
+  readonly #account = new Watch<Account | null>(this, (sync, options) => sync.watchAccount(options));
   readonly #conflicts = new Watch<ConflictInfo[]>(this, (sync, options) =>
     sync.watchConflicts(500, options),
   );
@@ -97,7 +98,10 @@ class Entry extends Screen {
     return html`<h1 tabindex="-1">${nameOf(type, fields)}</h1>
       <div class="card">
         <p class="value ${type === "Note" ? "long" : ""}">${valueOf(type, fields)}</p>
-        <p>${badges(entity.pending, conflict !== undefined)}</p>
+        <p>${badges(entity.pending, {
+          hasAccount: Boolean(this.#account.value),
+          inConflict: conflict !== undefined,
+        })}</p>
         <dl>${this.#fields(entity)}
           ${other
             ? html`<dt>${nameOf(other.type, other.fields)}</dt>
@@ -117,9 +121,11 @@ class Entry extends Screen {
       </div>`;
   }
 
-  #fields({ fields }: Entity): TemplateResult[] {
+  #fields({ type, fields }: Entity): TemplateResult[] {
+    const inHeading = type === "Note" ? (fields["title"] ? "title" : "text") : "value";
+    const inName = type === "Goal" ? "" : "metric";
     return Object.keys(fields)
-      .filter((field) => !WITHIN.includes(field))
+      .filter((field) => ![...WITHIN, inHeading, inName].includes(field))
       .map((field) => html`<dt>${fieldName(field)}</dt>
         <dd>${shownField(field, fields[field], fields)}</dd>`);
   }

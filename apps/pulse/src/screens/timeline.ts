@@ -1,6 +1,6 @@
 // All entries, the newest first, by day.
 
-import type { ConflictInfo, Entity, Page } from "@clarity/sync";
+import type { Account, ConflictInfo, Entity, Page } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { TIMED, whenOf } from "../entries.js";
@@ -57,6 +57,7 @@ class Timeline extends Screen {
     }
   }
 
+  readonly #account = new Watch<Account | null>(this, (sync, options) => sync.watchAccount(options));
   readonly #conflicts = new Watch<ConflictInfo[]>(this, (sync, options) =>
     sync.watchConflicts(500, options),
   );
@@ -129,9 +130,10 @@ class Timeline extends Screen {
     const days = Map.groupBy(rowsOf(entities), ({ entity }) => dayName(whenOf(entity)));
     const open = new Set(this.#conflicts.value?.map(({ type, id }) => `${type}/${id}`));
     const isOpen = (row: Row): boolean => open.has(`${row.entity.type}/${row.entity.id}`);
+    const hasAccount = Boolean(this.#account.value);
     return html`${[...days].map(([name, rows]) => html`<section>
         <h2>${name}</h2>
-        <ul class="list card">${rows.map((row) => html`<li>${entryRow(row, isOpen(row))}</li>`)}</ul>
+        <ul class="list card">${rows.map((row) => html`<li>${entryRow(row, { hasAccount, inConflict: isOpen(row) })}</li>`)}</ul>
       </section>`)}
       <p class="muted small">${words.timeline.count(entities.length)}</p>
       ${this.ended ? nothing : html`<button @click=${this.#more}>${words.more}</button>`}`;

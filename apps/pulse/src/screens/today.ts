@@ -1,9 +1,9 @@
 // The first screen: the latest value of each metric, and a line to add another one.
 
-import type { Page } from "@clarity/sync";
+import type { Account, Page } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
-import { number, pressure, text, valueOf, whenOf } from "../entries.js";
+import { number, pressure, sourceOf, valueOf, whenOf } from "../entries.js";
 import { icon } from "../icons.js";
 import { PRESSURE } from "../kinds.js";
 import { Latest } from "../latest.js";
@@ -40,6 +40,7 @@ class Today extends Screen {
       }
       .tile:hover { border-color: var(--accent); }
       .tile strong { font-size: 1.45rem; line-height: 1.3; overflow-wrap: anywhere; }
+      .tile small { font-size: 0.65em; font-weight: 500; }
       .tile .foot { margin-top: auto; display: flex; flex-wrap: wrap; gap: 0.4rem; justify-content: space-between; }
       .tile.empty strong { color: var(--muted); font-weight: 500; font-size: 1.1rem; }
       .notes a { display: block; padding: 0.7rem 0; color: var(--ink); text-decoration: none; }
@@ -50,6 +51,7 @@ class Today extends Screen {
   readonly #latest = new Map(METRICS.map(({ id }) => [id, new Latest(this, id)]));
   readonly #systolic = new Latest(this, "BloodPressureSystolic");
   readonly #diastolic = new Latest(this, "BloodPressureDiastolic");
+  readonly #account = new Watch<Account | null>(this, (sync, options) => sync.watchAccount(options));
   readonly #notes = new Watch<Page>(this, (sync, options) =>
     sync.watchQuery("Note", { order_by: "at_ms", descending: true, limit: 3 }, options),
   );
@@ -82,12 +84,11 @@ class Today extends Screen {
     const tiles = METRICS.map(({ id, label }): Tile => {
       const entity = this.#latest.get(id)?.entity;
       if (!entity) return { id, label, value: "", detail: "", pending: false, href: link("add", id) };
-      const source = text(entity.fields["source"]);
       return {
         id,
         label,
         value: valueOf(entity.type, entity.fields),
-        detail: [shortWhen(whenOf(entity)), source].filter((part) => part !== "").join(" · "),
+        detail: [shortWhen(whenOf(entity)), sourceOf(entity.fields)].filter((part) => part !== "").join(" · "),
         pending: entity.pending,
         href: link("trends", id),
       };
@@ -117,10 +118,10 @@ class Today extends Screen {
     const none = isKnown ? words.today.none : words.loading;
     return html`<a class="tile ${isEmpty ? "empty" : ""}" href=${tile.href}>
       <span>${tile.label}</span>
-      <strong class="number">${isEmpty ? none : tile.value}</strong>
+      <strong class="number">${isEmpty ? none : measure(tile.value)}</strong>
       <span class="foot small muted">
         <span>${isEmpty ? words.today.add : tile.detail}</span>
-        ${tile.pending
+        ${tile.pending && this.#account.value
           ? html`<span class="badge waiting">${icon("clock")}${words.badges.waiting}</span>`
           : nothing}
       </span>
@@ -138,6 +139,12 @@ class Today extends Screen {
           </a></li>`)}
       </ul>`;
   }
+}
+
+/** A number with its unit smaller. */
+function measure(value: string): TemplateResult {
+  const [, number = value, unit = ""] = /^([\d.,/\s]*\d)\s(.+)$/.exec(value) ?? [];
+  return html`${number} <small>${unit}</small>`;
 }
 
 customElements.define("pulse-today", Today);

@@ -23,7 +23,7 @@ class Trends extends Screen {
       .choices { align-items: end; margin-bottom: 1rem; }
       .choices .field { margin: 0; flex: 1 1 12rem; max-width: 20rem; }
       .ranges { display: flex; flex-wrap: wrap; gap: 0.4rem; }
-      .ranges button { padding-inline: 0.9rem; font-weight: 500; }
+      .ranges button { padding-inline: min(0.9rem, 2.2vw); font-weight: 500; }
       .ranges button[aria-pressed="true"] {
         background: var(--accent); color: var(--on-accent); border-color: var(--accent);
       }
@@ -114,7 +114,7 @@ class Trends extends Screen {
     const lines = metrics.map((metric, index) => lineOf(metric, all[index] ?? []));
     if (lines.every(({ sums }) => sums.length === 0)) return html`<p>${words.trends.noData}</p>`;
     return html`<figure>
-        <figcaption>${metrics.map((metric, index) => html`<div>${summary(metric, all[index] ?? [])}</div>`)}</figcaption>
+        <figcaption>${metrics.map((metric, index) => html`<div>${summary(metric, all[index] ?? [], this.#range)}</div>`)}</figcaption>
         <pulse-chart .lines=${lines} .monthly=${periodOf(this.#range) === "month"}></pulse-chart>
       </figure>
       <details><summary>${words.trends.table}</summary>${metrics.map((metric, index) =>
@@ -131,7 +131,7 @@ class Trends extends Screen {
     ];
     return html`<div class="scroll" tabindex="0" role="region" aria-label=${metric.label}><table>
       ${this.#metrics.length > 1 ? html`<caption>${metric.label}</caption>` : nothing}
-      <thead><tr><th scope="col">${t.period[periodOf(this.#range) as "day" | "month"]}</th>
+      <thead><tr><th scope="col">${t.period[periodOf(this.#range)]}</th>
         ${head.map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
       <tbody>${[...sums].reverse().map((sum) => html`<tr><th scope="row" class="number">${sum.period}</th>
         ${row(sum).map((value) => html`<td class="number">${value}</td>`)}</tr>`)}</tbody>
@@ -144,13 +144,14 @@ function lineOf(metric: Metric, sums: readonly Sum[]): Line {
   return { label, sums, factor, adds, shown: (value) => shownValue(metric, value) };
 }
 
-function summary(metric: Metric, sums: readonly Sum[]): string {
+function summary(metric: Metric, sums: readonly Sum[], range: Range): string {
   if (sums.length === 0) return `${metric.label}: ${words.trends.noData}`;
   const total = sums.reduce((all, { sum }) => all + sum, 0);
   const count = sums.reduce((all, sum) => all + sum.count, 0);
   const shown = (value: number): string => shownValue(metric, value);
   if (metric.adds) {
-    return words.trends.summarySum(metric.label, shown(total), shown(total / sums.length), count);
+    const period = words.trends.period[periodOf(range)];
+    return words.trends.summarySum(metric.label, shown(total), shown(total / sums.length), period, count);
   }
   const [least, most] = [Math.min(...sums.map(({ min }) => min)), Math.max(...sums.map(({ max }) => max))];
   return words.trends.summaryMean(metric.label, shown(total / count), shown(least), shown(most), count);
