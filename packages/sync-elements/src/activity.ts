@@ -75,9 +75,11 @@ export class ClarityActivity extends SyncElement {
       <h2 tabindex="-1">${words.text("activity.title")}</h2>
       ${events.length === 0
         ? html`<p class="soft">${words.text("activity.empty")}</p>`
-        : html`<ol role="log" aria-live="off" aria-label=${words.text("activity.log")}>
-              ${events.map((event) => this.#event(event))}
-            </ol>
+        : html`<div role="log" aria-live="off" aria-label=${words.text("activity.log")}>
+              <ol>
+                ${events.map((event) => this.#event(event))}
+              </ol>
+            </div>
             <div>
               <button @click=${() => this.#save()}>${words.text("activity.save")}</button>
             </div>`}

@@ -92,12 +92,16 @@ export class ClaritySyncDetails extends LiveElement {
         overflow-wrap: anywhere;
       }
       .policy {
+        display: flex;
+        gap: 0.5rem;
+        align-items: center;
         min-block-size: 44px;
       }
       input {
         inline-size: 1.25rem;
         block-size: 1.25rem;
         accent-color: var(--_accent);
+        flex: none;
       }
     `,
   ];
@@ -268,7 +272,7 @@ export class ClaritySyncDetails extends LiveElement {
                     </dd>
                   </div>`}
             </dl>
-            <label class="row policy">
+            <label class="policy">
               <input
                 type="checkbox"
                 .checked=${status.network.policy === "unmetered_only"}

@@ -13,7 +13,10 @@ export type Choices = ReadonlyMap<string, Choice>;
 export function both({ local, server }: ConflictField): JsonValue | undefined {
   if (Array.isArray(local) && Array.isArray(server)) {
     const known = new Set(local.map((item) => JSON.stringify(item)));
-    return [...local, ...server.filter((item) => !known.has(JSON.stringify(item)))];
+    const added = server.filter((item) => !known.has(JSON.stringify(item)));
+    // Where one side has all of the other's, that side is both.
+    if (added.length === 0 || local.length + added.length === server.length) return undefined;
+    return [...local, ...added];
   }
   if (typeof local !== "string" || typeof server !== "string") return undefined;
   return local === "" || server === "" ? undefined : `${local}\n${server}`;

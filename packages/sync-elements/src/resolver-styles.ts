@@ -24,9 +24,6 @@ export const resolverStyles = css`
     display: grid;
     gap: 0.75rem;
   }
-  .titles {
-    display: none;
-  }
   .line {
     display: grid;
     gap: 0.5rem 1rem;
@@ -35,6 +32,9 @@ export const resolverStyles = css`
     border-radius: var(--_radius);
     padding: 0.75rem;
     background: var(--_surface);
+  }
+  .line.titles {
+    display: none;
   }
   .name {
     font-weight: 600;
@@ -121,8 +121,6 @@ export const resolverStyles = css`
     overflow-wrap: anywhere;
   }
   .bar {
-    position: sticky;
-    inset-block-end: 0;
     background: var(--_surface);
     border-block-start: 1px solid var(--_line);
     padding-block: 0.75rem;
@@ -132,7 +130,7 @@ export const resolverStyles = css`
     text-decoration: underline;
   }
   @container (min-width: 42rem) {
-    .titles {
+    .line.titles {
       display: grid;
       border: 0;
       padding-block: 0;
@@ -152,6 +150,10 @@ export const resolverStyles = css`
     }
   }
   @container (max-width: 30rem) {
+    .bar {
+      position: sticky;
+      inset-block-end: 0;
+    }
     .bar button {
       flex: 1 1 100%;
     }

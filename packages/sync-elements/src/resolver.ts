@@ -144,26 +144,33 @@ export class ClarityConflictResolver extends SyncElement {
     else if (key === "help") this.helps = !this.helps;
     else if (key === "local" || key === "server") {
       if (field === undefined) this.#chooseAll(key);
-      else this.#choose(field.field, { side: key });
+      else this.#chooseByKey(field, key);
     } else if (field !== undefined) this.#chooseOther(field, key);
   }
 
   #chooseOther(field: ConflictField, side: "both" | "edit"): void {
-    if (side === "both" && resolution.both(field) !== undefined) {
-      this.#choose(field.field, { side });
-    } else if (side === "edit" && isEditable(field)) {
-      this.#edit(field);
-    }
+    if (side === "both" && resolution.both(field) !== undefined) this.#chooseByKey(field, side);
+    if (side !== "edit" || !isEditable(field)) return;
+    this.#edit(field);
+    this.#focusOn(`#edit-${CSS.escape(field.field)}`);
+  }
+
+  /** The focus goes along, so that the arrows go on from there. */
+  #chooseByKey({ field }: ConflictField, side: "local" | "server" | "both"): void {
+    this.#choose(field, { side });
+    this.#focusOn(`input[name="${CSS.escape(field)}"][value="${side}"]`);
+  }
+
+  #focusOn(selector: string): void {
+    void this.updateComplete.then(() => {
+      this.renderRoot.querySelector<HTMLElement>(selector)?.focus();
+    });
   }
 
   #edit(field: ConflictField): void {
     const before = this.choices.get(field.field);
     const value = before === undefined ? field.local : resolution.chosen(field, before);
     this.#choose(field.field, { side: "edit", value: value ?? field.server ?? "" });
-    void this.updateComplete.then(() => {
-      const input = this.renderRoot.querySelector<HTMLElement>(`#edit-${CSS.escape(field.field)}`);
-      input?.focus();
-    });
   }
 
   override render(): TemplateResult | typeof nothing {
@@ -171,7 +178,7 @@ export class ClarityConflictResolver extends SyncElement {
     if (conflict === null) return nothing;
     const isDeleted = conflict.deleted_by !== null;
     return html`
-      <section class="stack" aria-labelledby="heading" @keydown=${this.#onKey}>
+      <div class="stack" role="group" aria-labelledby="heading" @keydown=${this.#onKey}>
         <div class="head row">
           <h2 id="heading" tabindex="-1">
             <span class="violet">${stateIcon("conflicts")}</span>
@@ -194,7 +201,7 @@ export class ClarityConflictResolver extends SyncElement {
           ? nothing
           : html`<p class="problem" role="alert">${this.problem}</p>`}
         ${isDeleted ? this.#deletedButtons(conflict) : this.#buttons(conflict)} ${this.#help()}
-      </section>
+      </div>
     `;
   }
 

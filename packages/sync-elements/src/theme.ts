@@ -26,6 +26,7 @@ export const tokens = css`
     font-family: var(--clarity-font, system-ui, sans-serif);
     line-height: 1.45;
     text-align: start;
+    overflow-wrap: anywhere;
   }
   :host([hidden]) {
     display: none;
@@ -130,8 +131,12 @@ export const shared = css`
     min-block-size: 44px;
     min-inline-size: 44px;
   }
+  select {
+    max-inline-size: 100%;
+  }
   button,
   select {
+    overflow-wrap: anywhere;
     color: var(--_text);
     background: var(--_surface);
     border: 1px solid var(--_edge);
