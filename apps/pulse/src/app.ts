@@ -6,14 +6,14 @@ import type { TemplateResult } from "lit";
 import { frame } from "./frame.css.js";
 import { icon } from "./icons.js";
 import { MAIN, MORE } from "./places.js";
-import { currentRoute, link } from "./router.js";
+import { currentRoute, go, link } from "./router.js";
 import type { Route } from "./router.js";
 import { screenOf } from "./screens.js";
 import { Screen } from "./screen.js";
 import { store, whenOpen } from "./store.js";
 import { words } from "./strings.js";
 import { ui } from "./ui.js";
-import "./sync-chip.js";
+import "./elements.js";
 import "./toasts.js";
 
 class App extends LitElement {
@@ -57,7 +57,8 @@ class App extends LitElement {
       <header>
         <a class="brand" href=${link("today")}>
           <img src="/icon.svg" alt="" width="28" height="28" /><span>${words.app}</span></a>
-        ${this.state === "open" ? html`<pulse-sync-chip></pulse-sync-chip>` : nothing}
+        ${this.state === "open" ? html`<clarity-sync-status .sync=${store()}
+          @clarity-open-details=${() => go("sync")}></clarity-sync-status>` : nothing}
       </header>
       ${this.#navigation()}
       <main id="main" tabindex="-1">

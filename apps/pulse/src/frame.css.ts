@@ -17,6 +17,10 @@ export const frame = css`
     display: flex; gap: 0.6rem; align-items: center; min-height: 44px;
     color: var(--ink); font-weight: 700; text-decoration: none;
   }
+  @media (max-width: 520px) {
+    .brand span { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+    header { flex-wrap: nowrap; }
+  }
   main { padding: 1.25rem 1rem 7rem; max-width: 62rem; }
   main:focus { outline: none; }
   main.alone { max-width: 34rem; margin: 10vh auto 0; }

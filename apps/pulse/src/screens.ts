@@ -14,6 +14,7 @@ import "./screens/entry.js";
 import "./screens/export.js";
 import "./screens/more.js";
 import "./screens/settings.js";
+import "./screens/sync.js";
 import "./screens/timeline.js";
 import "./screens/today.js";
 import "./screens/trends.js";
@@ -31,6 +32,7 @@ const SCREENS: Readonly<Record<string, Show>> = {
   conflicts: (params) => params.length > 0
     ? html`<pulse-conflict .params=${params}></pulse-conflict>`
     : html`<pulse-conflicts .params=${params}></pulse-conflicts>`,
+  sync: (params) => html`<pulse-sync .params=${params}></pulse-sync>`,
   export: (params) => html`<pulse-export .params=${params}></pulse-export>`,
   settings: (params) => html`<pulse-settings .params=${params}></pulse-settings>`,
   diagnostics: (params) => html`<pulse-diagnostics .params=${params}></pulse-diagnostics>`,

@@ -147,15 +147,6 @@ export const words = {
     category: "Category",
     created_ms: "Recorded",
   } as Record<string, string>,
-  flow: {
-    offline: "Offline",
-    syncing: "Syncing",
-    pending: "Waiting",
-    synced: "Up to date",
-    local: "On this device",
-    waiting: (n: number) => (n > 99 ? "99+ waiting" : `${n} waiting`),
-    chip: (state: string) => `Sync: ${state}. Opens details`,
-  },
   account: {
     title: "Account",
     why: "An account keeps your data on a server and brings it to your other devices. Everything works without one.",

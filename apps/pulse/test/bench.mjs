@@ -127,7 +127,7 @@ export class Device {
 
   /** Waits until the bar says so. */
   async untilChip(words) {
-    await this.page.locator("pulse-sync-chip").getByText(words).waitFor();
+    await this.page.locator("clarity-sync-status").getByText(words).first().waitFor();
   }
 
   /** Takes a picture for a person to look at. */

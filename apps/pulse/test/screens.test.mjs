@@ -80,6 +80,7 @@ test("every screen is for everybody", async () => {
     "trends-steps": "trends/StepCount/M",
     more: "more",
     conflicts: "conflicts",
+    sync: "sync",
     account: "account",
     export: "export",
     settings: "settings",

@@ -1,7 +1,6 @@
 import type { ClaritySync, SyncProgress } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { PropertyValues, TemplateResult } from "lit";
-import { styleMap } from "lit/directives/style-map.js";
 import { ProgressSteps } from "./announcer.js";
 import { SyncElement } from "./element.js";
 
@@ -137,7 +136,8 @@ export class ClaritySyncProgress extends SyncElement {
     const moved = (this.progress?.bytes_received ?? 0) + (this.progress?.bytes_sent ?? 0);
     const bytes = moved === 0 ? "" : ` · ${this.words.bytes(moved)}`;
     // Not as an attribute, which a page's policy may forbid.
-    const width = part === null ? {} : { "inline-size": `${part * 100}%` };
+    // Set as a property: a page's policy may let no style run that is written inline.
+    const width = part === null ? "" : `inline-size: ${part * 100}%`;
     return html`
       ${isOver
         ? nothing
@@ -154,7 +154,7 @@ export class ClaritySyncProgress extends SyncElement {
               aria-valuenow=${part === null ? nothing : Math.floor(part * 100)}
               aria-valuetext=${value}
             >
-              <div class="bar" style=${styleMap(width)}></div>
+              <div class="bar" .style=${width}></div>
             </div>`}
       <div class="unseen" role="status">${this.spoken}</div>
     `;

@@ -1,7 +1,6 @@
 import type { ClaritySync, Storage } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
-import { styleMap } from "lit/directives/style-map.js";
 import { SyncElement } from "./element.js";
 
 const MEGABYTE = 1_000_000;
@@ -122,7 +121,7 @@ export class ClarityStorage extends SyncElement {
         aria-valuenow=${Math.floor(part * 100)}
         aria-valuetext=${text}
       >
-        <div style=${styleMap({ "inline-size": `${part * 100}%` })}></div>
+        <div .style=${`inline-size: ${part * 100}%`}></div>
       </div>
       ${storage.full ? html`<p class="problem">${words.text("storage.full")}</p>` : nothing}
       ${storage.over_budget ? html`<p>${words.text("storage.over")}</p>` : nothing}
