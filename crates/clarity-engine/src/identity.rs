@@ -1,6 +1,6 @@
 //! What happens when this store turns out to be a copy of another, or the server of itself.
 
-use clarity_model::{Epoch, Incarnation};
+use clarity_model::{Counter, Epoch, Incarnation};
 use clarity_store::{QueuedOperation, StoreError};
 
 use crate::context::Context;
@@ -25,13 +25,25 @@ pub(crate) fn renumber(
     Ok(())
 }
 
+/// Where the number is kept below which bytes may have been frozen in another history.
+const FOREIGN_BASES_BELOW: &str = "foreign_bases_below";
+
+/// Below this number, what was sent before may name a base that counts versions of a history which
+/// the server does not have any more.
+pub(crate) fn foreign_bases_below(context: &Context<'_, '_>) -> Result<Counter, StoreError> {
+    Ok(context.tx.state(FOREIGN_BASES_BELOW)?.unwrap_or_default())
+}
+
 /// The server's database began a new life: everything is read again before anything is sent, and
-/// what waits here keeps waiting.
+/// what waits here keeps waiting. What was sent keeps its bytes, and goes on as something whose
+/// base is not known there.
 pub(crate) fn reset(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
     context.tx.set_epoch(None)?;
+    let next = context.tx.next_counter()?;
+    context.tx.put_state(FOREIGN_BASES_BELOW, &next)?;
     held::forget(context, schedule)?;
     for mut part in context.tx.cursor_parts()? {
         context.tx.clear_stage(part.part)?;

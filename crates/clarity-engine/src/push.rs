@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 use crate::conflict::differences;
 use crate::context::Context;
 use crate::history::{HistoryCause, Lost, remember};
+use crate::identity;
 use crate::view::{self, base_of, fold_operations, is_absorbed};
 
 /// Most queued operations that building one request looks at, so that one busy entity cannot make
@@ -122,8 +123,13 @@ fn send(
     stamp: &SchemaStamp,
 ) -> Result<PushRequest, StoreError> {
     let mut operations = Vec::with_capacity(parcels.len());
+    let foreign_below = identity::foreign_bases_below(context)?;
+    let mut foreign_bases = Vec::new();
     for parcel in parcels {
         if parcel.again {
+            if parcel.carrier < foreign_below {
+                foreign_bases.push(parcel.carrier);
+            }
             context.tx.resend(parcel.carrier, request, context.now)?;
         } else {
             let covered = &parcel.carried[..parcel.carried.len().saturating_sub(1)];
@@ -136,7 +142,7 @@ fn send(
     let epoch = context.tx.meta()?.epoch;
     let schema = stamp.clone();
     context.noted.status = true;
-    Ok(PushRequest { incarnation, epoch, settled_below, schema, operations })
+    Ok(PushRequest { incarnation, epoch, settled_below, schema, foreign_bases, operations })
 }
 
 /// Every operation with a lower counter has its answer, durably, on this device.

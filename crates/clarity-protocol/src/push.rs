@@ -50,6 +50,11 @@ pub struct PushRequest {
     pub settled_below: Counter,
     /// The device's schema.
     pub schema: SchemaStamp,
+    /// Those of the operations whose bytes were frozen before the device heard that the server was
+    /// restored or set back: their base counts versions of another history and says nothing in
+    /// this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_bases: Vec<Counter>,
     /// [`WireOperation`]s, each exactly the bytes that were frozen when it was first sent.
     pub operations: Vec<Box<RawValue>>,
 }

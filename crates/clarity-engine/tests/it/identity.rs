@@ -39,6 +39,42 @@ fn a_refused_cursor_keeps_what_waits() {
     assert_eq!(bench.see(&key), Some(json!({"title": "mine"})));
 }
 
+/// Shows that what was sent before a reset says that its base is of another history, each time it
+/// goes again, and that what is made afterwards does not.
+#[test]
+fn a_base_of_another_history_is_named() {
+    let key = note("n");
+    let mut bench = Bench::with(&key, json!({"title": "a"}));
+    bench.update(&key, json!({"title": "mine"}));
+    let push = bench.take_push();
+    assert!(push.body.foreign_bases.is_empty());
+    bench.fail(push.request, FailureClass::Reset);
+    let row = wire::row(&key, 1, json!({"title": "a", "extra": 1}));
+    bench.answer_pull_with(page_of_next_life(&[row]));
+    for _ in 0..2 {
+        let again = bench.take_push();
+        assert_eq!(again.bytes(), push.bytes());
+        assert_eq!(again.body.foreign_bases, [push.only().id]);
+        bench.fail(again.request, FailureClass::Unreachable);
+        bench.wake();
+        if let Some((request, _)) = bench.pulls.pop() {
+            bench.finish(request, Ok(Response::Pull(page_of_next_life(&[]))));
+        }
+    }
+    let again = bench.take_push();
+    let entity = json!({"title": "mine", "extra": 1});
+    let answer = wire::with_entity(again.only(), Outcome::Applied, 2, Some(entity.clone()));
+    let response = PushResponse { epoch: NEXT_LIFE, ..wire::response(vec![answer]) };
+    bench.finish(again.request, Ok(Response::Push(response)));
+    while let Some((request, _)) = bench.pulls.pop() {
+        bench.finish(request, Ok(Response::Pull(page_of_next_life(&[]))));
+    }
+    assert_eq!(bench.see(&key), Some(entity));
+    bench.update(&key, json!({"title": "next"}));
+    let next = bench.take_push();
+    assert_eq!((next.only().base.0, next.body.foreign_bases.len()), (2, 0));
+}
+
 /// Shows that a server which answers that it was reset is read at once, however long nothing could
 /// be reached before; one that says so again and again is not.
 #[test]

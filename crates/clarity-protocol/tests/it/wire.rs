@@ -99,6 +99,7 @@ pub(crate) fn push_request() -> PushRequest {
         epoch: Some(Epoch(u128::MAX)),
         settled_below: Counter(5),
         schema: SchemaStamp { version: 1, hash: "00ff".into(), steps: 0 },
+        foreign_bases: vec![Counter(9)],
         operations: vec![frozen(&create()), frozen(&update())],
     }
 }
@@ -239,7 +240,7 @@ fn push() {
     for (raw, operation) in again.operations.iter().zip([create(), update()]) {
         assert_eq!(decode_operation(raw).ok(), Some(operation));
     }
-    insta::assert_snapshot!(text, @r#"{"incarnation":"00000000000000000000000000000abc","epoch":"ffffffffffffffffffffffffffffffff","settled_below":5,"schema":{"version":1,"hash":"00ff"},"operations":[{"counter":1,"kind":"create","type":"Note","id":"018f-1","base":0,"fields":{"later":{"unknown":[1,2.5]},"tags":["a"],"text":"Zeile ☂\n"},"schema":1,"at":1700000000000},{"counter":9,"covers":[6,8],"batch":9,"kind":"update","type":"Note","id":"018f-1","base":3,"changes":[{"field":"text","old":"a","new":"b"},{"field":"title","new":null},{"field":"gone","old":null}],"schema":1,"at":1700000000000}]}"#);
+    insta::assert_snapshot!(text, @r#"{"incarnation":"00000000000000000000000000000abc","epoch":"ffffffffffffffffffffffffffffffff","settled_below":5,"schema":{"version":1,"hash":"00ff"},"foreign_bases":[9],"operations":[{"counter":1,"kind":"create","type":"Note","id":"018f-1","base":0,"fields":{"later":{"unknown":[1,2.5]},"tags":["a"],"text":"Zeile ☂\n"},"schema":1,"at":1700000000000},{"counter":9,"covers":[6,8],"batch":9,"kind":"update","type":"Note","id":"018f-1","base":3,"changes":[{"field":"text","old":"a","new":"b"},{"field":"title","new":null},{"field":"gone","old":null}],"schema":1,"at":1700000000000}]}"#);
     insta::assert_snapshot!(reads_back(&push_response()), @r#"{"epoch":"00000000000000000000000000000001","at":1700000000002,"answers":[{"counter":1,"outcome":"applied","version":1},{"counter":2,"outcome":"merged","version":4,"entity":{"version":5,"updated_at":1700000000001,"fields":{"text":"both"}},"fields":{"tags":"superseded","text":"merged","title":"conflict"}},{"counter":3,"outcome":"conflict","version":6,"entity":{"version":6,"updated_at":2}},{"counter":4,"outcome":"rejected","rejection":{"code":"too_large","message":"the entity is too large"}},{"counter":5,"outcome":"blocked","blocked_by":4},{"counter":6,"outcome":"superseded"},{"counter":7,"outcome":"op_id_reused"},{"counter":8,"outcome":"reidentify"},{"counter":9,"outcome":"applied","id":"31","version":1},{"counter":10,"outcome":"stale"}]}"#);
 }
 

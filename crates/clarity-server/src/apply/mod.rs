@@ -69,6 +69,7 @@ pub(crate) fn apply<T: AccountTransaction>(
     let mark =
         transaction.raise_settled_mark(incarnation, context.device, request.settled_below)?;
     let mut session = Session::begin(transaction, context, incarnation, mark)?;
+    session.foreign_bases = request.foreign_bases.iter().copied().collect();
     let operations = request.operations.iter().map(|raw| Incoming::read(raw)).collect();
     for unit in units(operations) {
         session.unit(unit)?;
@@ -85,6 +86,8 @@ struct Session<'a, T> {
     mark: Counter,
     /// Above it, no operation has a receipt: most lookups need not be made.
     newest_receipt: Counter,
+    /// Operations whose base belongs to another history.
+    foreign_bases: BTreeSet<Counter>,
     /// The last position that was given out before this request.
     head_before: Seq,
     /// The last position that was given out.
@@ -108,6 +111,7 @@ impl<'a, T: AccountTransaction> Session<'a, T> {
             incarnation,
             mark,
             newest_receipt,
+            foreign_bases: BTreeSet::new(),
             head_before: head,
             head,
             answers: Vec::new(),

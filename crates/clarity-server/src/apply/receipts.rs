@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clarity_model::{
-    Counter, EntityKey, Outcome, RejectReason, Rejection, Schema, validate_fields,
+    Counter, EntityKey, Outcome, RejectReason, Rejection, Schema, Version, validate_fields,
 };
 use clarity_protocol::{FieldOutcome, OperationAnswer, WireOperation, refused_by_schema};
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,12 @@ impl<T: AccountTransaction> Session<'_, T> {
         let (id, hash) = (incoming.id, incoming.hash);
         plan.claim(id, incoming.covers());
         match incoming.operation {
-            Ok(operation) => {
+            Ok(mut operation) => {
+                if self.foreign_bases.contains(&id) {
+                    // Nothing is known of what it was made on but its old values: each field
+                    // counts as changed since, and the device is told what comes of it.
+                    operation.base = Version(0);
+                }
                 let covers = operation.covers.clone();
                 let key = Some(operation.key.clone());
                 let answer = self.decided(plan, operation)?;

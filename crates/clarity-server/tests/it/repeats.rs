@@ -1,6 +1,7 @@
 //! At most once: repeats, reused ids, marks and forgotten receipts.
 
 use clarity_model::{Counter, Outcome};
+use clarity_protocol::{PushRequest, WireOperation};
 use serde_json::json;
 
 use crate::support::{Client, Server, assert_outcome, told};
@@ -43,6 +44,32 @@ fn a_repeated_conflict() {
     assert_outcome(&again, Outcome::Conflict, Some(2));
     assert_eq!(again.fields, first.fields);
     assert_eq!(told(&again), json!({"title": "C"}));
+}
+
+/// Shows that a base which counts versions of another history decides nothing: a change is laid on
+/// by its old value, a delete meets whatever is there, and the device is told what came of it. A
+/// repeat gets the first outcome, whatever is said of its base.
+#[test]
+fn a_base_of_another_history() {
+    let (server, a, b) = (Server::new(), Client::new(1), Client::new(2));
+    b.push_one(&server, &b.create(NOTE, 0, json!({"count": 10, "title": "Walks"})));
+    let count = a.update(NOTE, 1, json!([{"field": "count", "old": 5, "new": 7}]));
+    let foreign = |operations: &[WireOperation]| {
+        let foreign_bases = operations.iter().map(|operation| operation.id).collect();
+        let request = PushRequest { foreign_bases, ..a.request(operations) };
+        server.push(&request).unwrap().answers.remove(0)
+    };
+    let first = foreign(std::slice::from_ref(&count));
+    assert_outcome(&first, Outcome::Merged, Some(2));
+    assert_eq!(told(&first), json!({"count": 12, "title": "Walks"}));
+    let again = a.push_one(&server, &count);
+    assert_outcome(&again, Outcome::Merged, Some(2));
+    assert_eq!(told(&again), told(&first));
+    let same = a.update(NOTE, 2, json!([{"field": "title", "old": "Walks", "new": "Steps"}]));
+    let same = foreign(&[same]);
+    assert_outcome(&same, Outcome::Applied, Some(3));
+    assert_eq!(told(&same), json!({"count": 12, "title": "Steps"}));
+    assert_outcome(&foreign(&[a.delete(NOTE, 3)]), Outcome::Conflict, Some(3));
 }
 
 /// Shows that the same id with other bytes is refused and changes nothing, whoever carried it.

@@ -216,6 +216,7 @@ impl Client {
             epoch: self.epoch,
             settled_below: self.settled_below,
             schema: SchemaStamp { version: 1, hash: String::new(), steps: 0 },
+            foreign_bases: Vec::new(),
             operations,
         }
     }

@@ -7,7 +7,7 @@ use clarity_engine::protocol::{Failure, FailureClass, Scope};
 use clarity_engine::{
     Effect, Engine, Event, Request, Response, Role, Status, Wanted, Write, new_entity_id,
 };
-use clarity_server::DeviceId;
+use clarity_server::{DeviceId, RequestError};
 use clarity_sim::vfs::{Disk, MemoryVfs};
 use clarity_store::{Birth, Journal, ListOptions, OpenOptions, RequestId, Store};
 use serde_json::json;
@@ -77,6 +77,19 @@ impl Follower {
                 Effect::WakeAt(at) => self.wake_at = Some(at),
                 _ => {}
             }
+        }
+    }
+
+    /// A person writes something.
+    pub(crate) fn writes(&mut self, write: Write) {
+        self.handle(Event::Write(write));
+    }
+
+    /// Whatever is on its way is lost.
+    pub(crate) fn hears_nothing(&mut self) {
+        while let Some((request, _)) = self.on_their_way.pop() {
+            let failure = Failure::new(FailureClass::Unreachable, "lost on the way there");
+            self.handle(Event::RequestFinished { request, result: Err(failure) });
         }
     }
 
@@ -211,5 +224,11 @@ fn serve(writer: &Writer, body: Request, rows_max: usize) -> Result<Response, Fa
             core.fetch(account, &fetch).map(Response::Fetch)
         }
     };
-    answer.map_err(|error| Failure::new(FailureClass::Transient, error.to_string()))
+    answer.map_err(|error| {
+        let class = match error {
+            RequestError::CursorRefused => FailureClass::Reset,
+            _ => FailureClass::Transient,
+        };
+        Failure::new(class, error.to_string())
+    })
 }

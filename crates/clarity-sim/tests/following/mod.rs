@@ -2,6 +2,7 @@
 //! engine, store and server, small pages, requests that fail, kills, and days that pass.
 
 mod follower;
+mod restored;
 pub(crate) mod writer;
 
 use std::collections::BTreeMap;

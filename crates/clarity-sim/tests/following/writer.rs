@@ -12,7 +12,7 @@ use clarity_engine::protocol::{PushRequest, SchemaStamp, WireOperation};
 use clarity_server::{
     AccountId, Core, DeviceId, DumpedEntity, EntropyError, Environment, SqliteOptions,
 };
-use clarity_sim::vfs::{Disk, MemoryVfs};
+use clarity_sim::vfs::{Disk, DiskImage, MemoryVfs};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -38,12 +38,21 @@ impl Environment for World {
     }
 }
 
+fn options(disk: &Disk) -> SqliteOptions {
+    SqliteOptions {
+        vfs: Some(disk.vfs().name().to_owned()),
+        exclusive: true,
+        ..SqliteOptions::new(disk.path("server.db"))
+    }
+}
+
 pub(crate) struct Writer {
     pub(crate) core: Core,
     pub(crate) account: AccountId,
     world: Arc<World>,
     counter: u64,
-    _disk: Disk,
+    schema: Arc<Schema>,
+    disk: Disk,
 }
 
 impl Writer {
@@ -53,14 +62,23 @@ impl Writer {
             now_ms: AtomicI64::new(FIRST_DAY * DAY_MS + 5),
             random: AtomicU64::new(seed),
         });
-        let options = SqliteOptions {
-            vfs: Some(vfs.name().to_owned()),
-            exclusive: true,
-            ..SqliteOptions::new(disk.path("server.db"))
-        };
-        let core = Core::open_sqlite(&options, Arc::clone(schema), world.clone()).unwrap();
+        let core = Core::open_sqlite(&options(&disk), Arc::clone(schema), world.clone()).unwrap();
         let account = core.ensure_account("someone").unwrap();
-        Self { core, account, world, counter: 1, _disk: disk }
+        Self { core, account, world, counter: 1, schema: Arc::clone(schema), disk }
+    }
+
+    /// What is on the server's disk.
+    pub(crate) fn backup(&self) -> DiskImage {
+        self.disk.clone_image()
+    }
+
+    /// The server is restored from a backup, and begins a new life.
+    pub(crate) fn restore(&mut self, backup: &DiskImage) {
+        let disk = Disk::from_image(self.disk.vfs(), backup, self.counter);
+        let options = SqliteOptions { restored: true, ..options(&disk) };
+        let world = self.world.clone();
+        self.core = Core::open_sqlite(&options, Arc::clone(&self.schema), world).unwrap();
+        self.disk = disk;
     }
 
     pub(crate) fn now(&self) -> ServerTime {
@@ -149,6 +167,7 @@ impl Writer {
             epoch: None,
             settled_below: id,
             schema: SchemaStamp { version: 1, hash: String::new(), steps: 0 },
+            foreign_bases: Vec::new(),
             operations: vec![RawValue::from_string(text).unwrap()],
         };
         self.core.push(self.account, DeviceId(1), &request).unwrap();
