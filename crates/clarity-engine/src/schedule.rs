@@ -38,6 +38,9 @@ pub const PULL_INTERVAL_MS: u64 = 15 * 60 * 1_000;
 /// happened. Together with those that the backoff itself makes they stay below
 /// [`ATTEMPTS_PER_HOUR_MAX`], so that the next attempt is always near.
 const HURRIED_ATTEMPTS_MAX: usize = 30;
+/// Most refusals of what requests carry, without a success in between, that halving goes on from at
+/// once: three times what it takes to find one operation among the most that one request carries.
+const REFUSED_IN_A_ROW_MAX: usize = 30;
 /// Most failures that are taken for short ones, however fast they follow each other.
 const EARLY_FAILURES_MAX: u32 = 24;
 /// Most requests in flight at once.
@@ -228,6 +231,8 @@ pub(crate) struct Schedule {
     /// it longer.
     pub(crate) wait_ms: i64,
     pub(crate) attempts: Vec<LocalTime>,
+    /// How many requests were refused because of what they carried since one was not.
+    pub(crate) refused_in_a_row: usize,
     pub(crate) probe_with_pull: bool,
     pub(crate) refreshing: bool,
     /// Whether that is because the token ends soon, not because it was refused.
@@ -336,6 +341,10 @@ impl Schedule {
     pub(crate) fn succeeded(&mut self, direction: Direction, now: LocalTime) {
         self.successes += 1;
         self.refusals = 0;
+        // A page says nothing of what is sent.
+        if direction != Direction::Pull {
+            self.refused_in_a_row = 0;
+        }
         self.last_success = Some(now);
         // What somebody must mend stays the reason, whatever the other direction can do.
         let lasting = [Pause::Config, Pause::UpgradeRequired];
@@ -364,9 +373,15 @@ impl Schedule {
 
     /// Counts a refusal of what a request carried; says whether there were so many without a
     /// success in between that the next request should wait.
+    ///
+    /// Failures of before do not count: halving that begins after them must not wait for each half.
     pub(crate) fn refused_too_often(&mut self, now: LocalTime) -> bool {
-        self.attempts.push(now);
-        self.attempts.len() > HURRIED_ATTEMPTS_MAX
+        // A probe has been counted as an attempt when it was sent.
+        if self.failing_since.is_none() {
+            self.attempts.push(now);
+        }
+        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
+        self.refused_in_a_row > REFUSED_IN_A_ROW_MAX
     }
 
     /// Whether an attempt must wait for the end of what is on its way.

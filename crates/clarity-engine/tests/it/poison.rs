@@ -216,6 +216,22 @@ fn a_server_that_refuses_everything_is_not_asked_without_end() {
     assert_eq!((after.waiting, after.failed), (0, before.failed));
 }
 
+/// Shows promise L1 for an operation that is refused after a long outage: the failures of before
+/// say nothing of what is refused now, so no half waits for a backoff of its own.
+#[test]
+fn halving_after_an_outage_does_not_wait() {
+    let mut bench = with_operations(1_000);
+    for _ in 0..40 {
+        bench.fail_only(FailureClass::Unreachable);
+        bench.wake();
+    }
+    let heals = bench.now;
+    serve(&mut bench, Server { poison: 42, class: FailureClass::TooLarge, broken: true });
+    let status = bench.status();
+    assert_eq!((status.waiting, status.failed), (0, 1));
+    assert!(bench.now.since_ms(heals) < 5 * 60_000);
+}
+
 /// Shows that halving never cuts an atomic batch: it is set aside and rejected as one.
 #[test]
 fn halving_does_not_cut_an_atomic_batch() {

@@ -128,14 +128,15 @@ fn replica_agrees(
 ) -> Result<(), Violation> {
     let given_up = device.given_up()?;
     let scope = device.scope()?;
+    let is_followed = |key: &EntityKey| {
+        scope.follows(key.entity_type.as_str()) && !scope.windows.contains_key(&key.entity_type)
+    };
     let replicas: BTreeMap<EntityKey, Replica> = device.confirmed()?.into_iter().collect();
     for (key, entity) in entities {
         let fields = (!entity.deleted).then(|| entity.fields.clone());
         let expected = Replica { version: entity.version, fields };
         // What is not followed, or only of the last days, is as it was last heard of.
-        let is_followed = scope.follows(key.entity_type.as_str())
-            && !scope.windows.contains_key(&key.entity_type);
-        if !is_followed {
+        if !is_followed(key) {
             continue;
         }
         let found = replicas.get(key);
@@ -165,7 +166,9 @@ fn replica_agrees(
     // What was given up, and the server has lost, is known until somebody asks for it.
     let lost = device.model.may_go_back;
     let is_live = |key: &EntityKey| entities.get(key).map_or(lost, |there| lost || !there.deleted);
-    let gone = given_up.keys().find(|key| !is_live(key) || replicas.contains_key(*key));
+    // Of what is not followed nobody hears that it is gone.
+    let mut known = given_up.keys();
+    let gone = known.find(|key| is_followed(key) && !is_live(key) || replicas.contains_key(*key));
     ensure(gone.is_none(), "I10", || {
         format!("device {} takes {gone:?} for given up", device.index)
     })?;
