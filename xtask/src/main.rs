@@ -7,6 +7,7 @@
 mod checks;
 mod forward;
 mod fuzz;
+mod node;
 mod prerequisites;
 mod process;
 mod prove;
@@ -56,9 +57,9 @@ enum Command {
     Tidy,
     /// Check that the crates meant for browsers compile for WebAssembly
     WasmCheck,
-    /// Build the engine for browsers and the packages around it, and say what it weighs
+    /// Build the engine for browsers, the packages around it and the app, and say what it weighs
     Web,
-    /// Test the packages of the web in Chromium, against a real server
+    /// Test the packages of the web and the app in Chromium, against a real server
     Browser,
     /// Build the documentation of every crate, with warnings as errors
     Doc,
@@ -95,7 +96,10 @@ fn run(command: Command) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     match command {
         Command::Start(options) => start::start(&workspace, &options)?,
-        Command::Web => web::web(&workspace)?,
+        Command::Web => {
+            let app = web::web(&workspace)?;
+            println!("the app is in {}", app.display());
+        }
         Command::Browser => web::test(&workspace)?,
         Command::Test(options) => checks::test(&workspace, &options)?,
         Command::Prove(options) => prove::prove(&workspace, &options)?,

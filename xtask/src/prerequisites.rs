@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,10 +17,6 @@ use crate::process;
 
 /// The compilation target of the browser build.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
-
-/// Says by its exit code whether Node is new enough: 20.19, 22.12 or later.
-const NODE_IS_NEW: &str = "const [a, b] = process.versions.node.split('.').map(Number); \
-    process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)";
 
 /// Something that a command cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +33,8 @@ pub(crate) enum Need {
     Libcrypto,
     /// A keyring and a message bus to find it by, for the tests of keys in the keyring.
     Keyring,
-    /// Node with npm, in a version that the packages of the web take.
-    Node,
+    /// Python's installer of packages, which gets a Node that is new enough.
+    Pip,
     /// A Chromium for the tests in a browser.
     Chromium,
     /// `cargo fmt`.
@@ -63,7 +60,7 @@ impl Need {
             Self::WasmTarget => "the Rust standard library for WebAssembly",
             Self::Libcrypto => "OpenSSL's libcrypto with its header files",
             Self::Keyring => "a keyring (gnome-keyring-daemon) and dbus-run-session",
-            Self::Node => "Node 20.19 or newer with npm",
+            Self::Pip => "Python 3 with pip",
             Self::Chromium => "Chromium",
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
@@ -77,7 +74,7 @@ impl Need {
             Self::Clang => Source::Packages(&["clang"]),
             Self::Libcrypto => Source::Packages(&["libssl-dev"]),
             Self::Keyring => Source::Packages(&["dbus", "gnome-keyring"]),
-            Self::Node => Source::Packages(&["nodejs", "npm"]),
+            Self::Pip => Source::Packages(&["python3", "python3-pip"]),
             Self::Chromium => Source::Packages(&["chromium"]),
             Self::WasmTarget => Source::RustupTarget(WASM_TARGET),
             Self::Rustfmt => Source::RustupComponent("rustfmt"),
@@ -98,7 +95,7 @@ impl Need {
                     || answers("cc", &preprocessed)
             }
             Self::Keyring => on_path("gnome-keyring-daemon") && on_path("dbus-run-session"),
-            Self::Node => answers("node", &["--eval", NODE_IS_NEW]) && on_path("npm"),
+            Self::Pip => answers("python3", &["-m", "pip", "--version"]),
             Self::Chromium => env::var_os("CHROMIUM").is_some() || on_path("chromium"),
             Self::WasmTarget => wasm_library_is_installed(),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),
@@ -239,7 +236,7 @@ pub(crate) fn on_path(program: &str) -> bool {
 }
 
 /// Whether this call succeeds; what it prints is thrown away.
-pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn answers(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

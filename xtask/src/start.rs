@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::prerequisites::{self, Need};
 use crate::process;
+use crate::web;
 use crate::workspace::Workspace;
 
 /// How long a detached server may take until it says that it listens.
@@ -39,6 +40,9 @@ pub(crate) struct StartOptions {
     /// Start the server without showing the tour first
     #[arg(long)]
     skip_tour: bool,
+    /// Start the server without building and serving the web app
+    #[arg(long)]
+    skip_app: bool,
 }
 
 /// Builds the product, shows the tour, and starts the server.
@@ -52,6 +56,13 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
     prerequisites::ensure_present(&[Need::CCompiler])?;
     println!("Building `clarity` in release; the first time this takes some minutes.");
     let program = build(workspace)?;
+    let app = match options.skip_app {
+        true => None,
+        false => {
+            println!("\nBuilding the web app with the engine for browsers; this takes longer.");
+            Some(web::web(workspace)?)
+        }
+    };
     if !options.skip_tour {
         println!("\nThe tour: two devices, a real Apple Health export and a faulty network.\n");
         process::run(Command::new(&program).arg("tour")).context("the tour did not succeed")?;
@@ -77,6 +88,14 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
     let mut serve = Command::new(&program);
     serve.arg("serve").arg("--listen").arg(address.to_string()).arg("--data").arg(&data);
     serve.stdin(Stdio::null());
+    if let Some(app) = &app {
+        serve.arg("--app").arg(app);
+        if address.ip().is_loopback() {
+            // Whoever tries it on this machine may make as many accounts as they like.
+            serve.arg("--open-sign-up");
+        }
+        println!("The web app is at the address that the server says it listens on.");
+    }
     println!("As a device, in another terminal: {} device --help", program.display());
     if options.detach {
         return detach(serve, &data.with_extension("log"));

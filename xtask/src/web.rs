@@ -1,4 +1,4 @@
-//! `web`: the engine as WebAssembly, and the packages of the web around it.
+//! `web`: the engine as WebAssembly, the packages of the web around it, and the app.
 //!
 //! Everything is built from what is checked in and from what the lock files name. The engine's
 //! module has a limit, because a person waits for it the first time that they open a page.
@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::node::Node;
 use crate::prerequisites::{self, Need, WASM_TARGET};
 use crate::process;
 use crate::workspace::Workspace;
@@ -54,20 +55,26 @@ const all = process.argv.slice(1).map((path) => {
 console.log(JSON.stringify(all));
 ";
 
-/// Builds the engine's module and the packages, and reports what they weigh.
+/// Builds the engine's module, the packages and the app, and reports what they weigh. Says which
+/// folder the app is in.
 ///
 /// # Errors
 /// When something is missing and cannot be fetched, does not compile, or weighs too much.
-pub(crate) fn web(workspace: &Workspace) -> Result<()> {
-    prerequisites::ensure_present(&[Need::Clang, Need::WasmTarget, Need::Node])?;
-    install(workspace)?;
-    let engine = build_engine(workspace)?;
-    // They compile against what was written around the module.
-    process::run(&mut npm(workspace, &["run", "build", "--workspaces", "--if-present"]))?;
-    report(workspace, &engine)
+pub(crate) fn web(workspace: &Workspace) -> Result<PathBuf> {
+    prerequisites::ensure_present(&[Need::Clang, Need::WasmTarget])?;
+    let node = Node::find(workspace)?;
+    install(workspace, &node)?;
+    let engine = build_engine(workspace, &node)?;
+    // In the order in which the workspaces are listed: the packages compile against what was
+    // written around the module, and the app against the packages.
+    let build = ["run", "build", "--workspaces", "--if-present"];
+    process::run(&mut npm(workspace, &node, &build))?;
+    report(workspace, &node, &engine)?;
+    Ok(app(workspace).join("dist"))
 }
 
-/// Builds what [`web`] builds and the server, and has the tests of the packages run in Chromium.
+/// Builds what [`web`] builds and the server, and has the tests of the packages and of the app run
+/// in Chromium.
 ///
 /// # Errors
 /// As [`web`]; and when a test fails.
@@ -76,35 +83,55 @@ pub(crate) fn test(workspace: &Workspace) -> Result<()> {
     web(workspace)?;
     process::run(workspace.cargo("build").args(["--package", "clarity-cli", "--bin", "clarity"]))?;
     let program = workspace.target_folder()?.join("debug").join("clarity");
-    let mut node = Command::new("node");
-    node.arg("--test").arg(package(workspace).join("test")).env("CLARITY_PROGRAM", program);
+    let mut node = Node::find(workspace)?.command("node");
+    // One after the other: each has a server and a browser of its own.
+    node.args(["--test", "--test-concurrency=1"]).env("CLARITY_PROGRAM", program);
+    let elements = workspace.root().join("packages").join("sync-elements");
+    for folder in [package(workspace), elements, app(workspace)] {
+        node.args(tests_in(&folder.join("test"))?);
+    }
     process::run(node.current_dir(workspace.root()).stdin(Stdio::null()))
+}
+
+/// The files with tests in a folder, in the order of their names.
+fn tests_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = || format!("reading {}", folder.display());
+    let entries = fs::read_dir(folder).with_context(cannot)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<PathBuf> = paths.collect::<Result<_, _>>().with_context(cannot)?;
+    paths.retain(|path| path.to_string_lossy().ends_with(".test.mjs"));
+    paths.sort();
+    Ok(paths)
 }
 
 fn package(workspace: &Workspace) -> PathBuf {
     workspace.root().join("packages").join("sync")
 }
 
+fn app(workspace: &Workspace) -> PathBuf {
+    workspace.root().join("apps").join("pulse")
+}
+
 /// A call of npm at the top of the checkout.
-fn npm(workspace: &Workspace, arguments: &[&str]) -> Command {
-    let mut command = Command::new("npm");
+fn npm(workspace: &Workspace, node: &Node, arguments: &[&str]) -> Command {
+    let mut command = node.command("npm");
     command.args(arguments).current_dir(workspace.root()).stdin(Stdio::null());
     command
 }
 
 /// Has npm get what the lock file names, unless that is what is there.
-fn install(workspace: &Workspace) -> Result<()> {
+fn install(workspace: &Workspace, node: &Node) -> Result<()> {
     let wanted = workspace.root().join("package-lock.json");
     let there = workspace.root().join("node_modules").join(".package-lock.json");
     let changed_at = |path: &Path| fs::metadata(path).and_then(|known| known.modified()).ok();
     if changed_at(&there).is_some_and(|there| changed_at(&wanted) <= Some(there)) {
         return Ok(());
     }
-    process::run(&mut npm(workspace, &["ci", "--no-fund", "--no-audit"]))
+    process::run(&mut npm(workspace, node, &["ci", "--no-fund", "--no-audit"]))
 }
 
 /// Builds the module with its JavaScript, and makes it small; says which folder it is in.
-fn build_engine(workspace: &Workspace) -> Result<PathBuf> {
+fn build_engine(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
     let mut cargo = workspace.cargo("build");
     cargo.args(["--package", "clarity-web", "--lib", "--target", WASM_TARGET]);
     process::run(cargo.args(["--profile", PROFILE]).env("SQLITE_WASM_RS_FLAGS", LEFT_OUT))?;
@@ -117,16 +144,16 @@ fn build_engine(workspace: &Workspace) -> Result<PathBuf> {
     bind.args(["--quiet", "--package", "xtask-bindgen", "--"]).arg(&built).arg(&engine);
     process::run(&mut bind)?;
     let module = engine.join(format!("{MODULE}_bg.wasm"));
-    let mut shrink = Command::new(workspace.root().join("node_modules/.bin/wasm-opt"));
+    let mut shrink = node.command(workspace.root().join("node_modules/.bin/wasm-opt"));
     shrink.args(["-Oz", "--strip-debug", "--strip-producers"]).args(FEATURES);
     process::run(shrink.arg(&module).arg("--output").arg(&module))?;
     Ok(engine)
 }
 
 /// Says what the module and its script weigh.
-fn report(workspace: &Workspace, engine: &Path) -> Result<()> {
+fn report(workspace: &Workspace, node: &Node, engine: &Path) -> Result<()> {
     let module = engine.join(format!("{MODULE}_bg.wasm"));
-    let mut node = Command::new("node");
+    let mut node = node.command("node");
     node.args(["--eval", SIZES, "--"]).arg(&module).arg(engine.join(format!("{MODULE}.js")));
     let output = node.current_dir(workspace.root()).output().context("asking Node for sizes")?;
     ensure!(output.status.success(), "Node could not measure {}", module.display());
