@@ -19,7 +19,7 @@ export const entryRowStyles = css`
   .entry .value { font-weight: 600; text-align: end; overflow-wrap: anywhere; }
   .entry.long { grid-template-columns: 4.2rem 1fr; }
   .entry.long .value { font-weight: 400; text-align: start; grid-column: 2; }
-  @media (max-width: 400px) {
+  @media (max-width: 340px) {
     .entry, .entry.long { grid-template-columns: 1fr auto; }
     .entry .time { grid-column: 1 / -1; }
     .entry.long .value { grid-column: 1 / -1; }
