@@ -105,7 +105,9 @@ export class ClaritySyncProgress extends SyncElement {
   get #current(): Current {
     const done = this.value ?? this.progress?.completed ?? 0;
     const total = this.total ?? (this.value === undefined ? this.progress?.total : 0) ?? 0;
-    const isIdle = this.value === undefined && (this.progress === null || this.progress.over);
+    // Before the first run there is a progress, but nothing moves.
+    const { run = 0, over = true } = this.progress ?? {};
+    const isIdle = this.value === undefined && (run === 0 || over);
     const isOver = isIdle || (this.value !== undefined && total > 0 && done >= total);
     const fallback = this.progress?.operation || this.words.text("progress.label");
     const label = this.label ?? fallback;

@@ -208,3 +208,20 @@ test("the keyboard is enough", async () => {
     }
   });
 });
+
+/** Shows that a progress is there while something moves, and neither before the first run nor after
+ * the last. */
+test("progress is shown while something moves", async () => {
+  await gallery({}, async (page) => {
+    const bars = (progress) =>
+      page.evaluate(async (progress) => {
+        const element = document.querySelector("#known");
+        Object.assign(element, { progress: { ...element.progress, ...progress } });
+        await element.updateComplete;
+        return element.shadowRoot.querySelectorAll("[role=progressbar]").length;
+      }, progress);
+    assert.equal(await bars({}), 1);
+    assert.equal(await bars({ over: true }), 0);
+    assert.equal(await bars({ run: 0, over: false, completed: 0, total: 0 }), 0);
+  });
+});
