@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use crate::prerequisites::{self, Need, WASM_TARGET};
 use crate::workspace::Workspace;
-use crate::{forward, process, tidy};
+use crate::{forward, process, tidy, web};
 
 /// The crates that must compile for browsers.
 const BROWSER_CRATES: [&str; 4] =
@@ -31,8 +31,8 @@ const ALARM_SEEDS: &str = "2000";
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestOptions {
-    /// Leave out the long steps: WebAssembly, documentation, its examples, encryption, the
-    /// simulation, and real processes
+    /// Leave out the long steps: WebAssembly, documentation, its examples, encryption, the web in
+    /// a browser, the simulation, and real processes
     #[arg(long)]
     fast: bool,
 }
@@ -53,7 +53,7 @@ struct Step {
     run: fn(&Workspace) -> Result<Outcome>,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "format", is_long: false, run: format },
     Step { name: "clippy", is_long: false, run: clippy },
     Step { name: "tidy", is_long: false, run: house_rules },
@@ -64,6 +64,7 @@ const STEPS: [Step; 12] = [
     Step { name: "tests", is_long: false, run: tests },
     Step { name: "documented examples", is_long: true, run: documented_examples },
     Step { name: "encryption", is_long: true, run: encryption },
+    Step { name: "web", is_long: true, run: |workspace| passed(web::test(workspace)) },
     Step { name: "simulation", is_long: true, run: simulation },
     Step { name: "real processes", is_long: true, run: real_processes },
 ];
@@ -76,6 +77,7 @@ pub(crate) fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     let mut needs = vec![Need::CCompiler, Need::Rustfmt, Need::Clippy];
     if !options.fast {
         needs.extend([Need::Clang, Need::WasmTarget, Need::Libcrypto, Need::Keyring]);
+        needs.push(Need::Chromium);
     }
     prerequisites::ensure_present(&needs)?;
     let steps = STEPS.iter().filter(|step| !(options.fast && step.is_long));
