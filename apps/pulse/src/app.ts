@@ -46,7 +46,10 @@ class App extends LitElement {
     this.route = currentRoute();
     await this.updateComplete;
     if (this.route.screen === before && this.route.params.length === 0) return;
-    scrollTo(0, 0);
+    // On a phone the main part scrolls by itself, on a wide screen the page does.
+    for (const place of [document.documentElement, this.renderRoot.querySelector("main")]) {
+      place?.scrollTo(0, 0);
+    }
     const shown = this.renderRoot.querySelector("main > *");
     if (shown instanceof Screen) await shown.focusHeading();
   }

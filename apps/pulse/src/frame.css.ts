@@ -57,8 +57,17 @@ export const frame = css`
     main { margin-left: 14rem; padding: 2rem 2.5rem 4rem; }
     main.alone { margin: 10vh auto 0; }
   }
+  /* What scrolls is between the bars, so that a notice takes its room from it and covers nothing. */
+  @media (min-height: 421px) and (max-width: 899px) {
+    :host { display: flex; flex-direction: column; height: 100dvh; min-height: 0; }
+    header, nav { position: static; flex: none; }
+    main { flex: 1; min-height: 0; overflow-y: auto; padding-bottom: 2rem; order: 1; }
+    pulse-toasts { flex: none; order: 2; }
+    nav { order: 3; }
+  }
   @media (max-height: 420px) and (max-width: 899px) {
     header { position: static; }
     nav { position: static; }
+    main { padding-bottom: 2rem; }
   }
 `;

@@ -234,6 +234,11 @@ export const words = {
     most: "Highest",
     values: "Values",
     period: { day: "Day", month: "Month", year: "Year" },
+    utc: {
+      day: "Days are days in UTC; the timeline has yours.",
+      month: "Months are months in UTC; the timeline has yours.",
+      year: "Years are years in UTC; the timeline has yours.",
+    },
     summaryMean: (what: string, mean: string, least: string, most: string, n: number) =>
       `${what}: average ${mean}, from ${least} to ${most}, ${count(n, "value", "values")}.`,
     summarySum: (what: string, sum: string, each: string, period: string, n: number) =>

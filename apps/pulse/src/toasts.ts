@@ -14,10 +14,12 @@ class Toasts extends LitElement {
   static override styles = [
     ui,
     css`
-      :host { position: fixed; z-index: 6; inset: auto 1rem calc(68px + env(safe-area-inset-bottom)) 1rem; pointer-events: none; }
+      /* On a phone it has a place of its own in the frame, above the bar at the bottom. */
+      :host { position: sticky; z-index: 6; bottom: 0; pointer-events: none; }
+      .toast { margin: 0.5rem 1rem; }
       .toast {
         pointer-events: auto; display: flex; gap: 0.5rem 1rem; flex-wrap: wrap;
-        align-items: center; justify-content: space-between; margin: 0 auto; max-width: 30rem;
+        align-items: center; justify-content: space-between;
         background: var(--ink); color: var(--page); border-radius: var(--radius);
         padding: 0.5rem 0.5rem 0.5rem 1rem; box-shadow: 0 6px 24px #0006;
       }
@@ -25,7 +27,10 @@ class Toasts extends LitElement {
       .toast button:hover { text-decoration: underline; }
       .toast .action { border-color: currentColor; }
       .toast :focus-visible { outline-color: currentColor; }
-      @media (min-width: 900px) { :host { inset: auto 1.5rem 1.5rem auto; width: 26rem; } }
+      @media (min-width: 900px) {
+        :host { position: fixed; inset: auto 1.5rem 1.5rem auto; width: 26rem; }
+        .toast { margin: 0; }
+      }
     `,
   ];
   static override properties = { toast: { state: true } };

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Bench } from "./bench.mjs";
+import { Bench, PHONE } from "./bench.mjs";
 
 /** @type {Bench} */
 let bench;
@@ -26,8 +26,8 @@ const weight = (device, value) =>
 
 /** Two devices of one account, with one weight that each has changed: the second one waits with a
  * conflict, 81 there and 82 at the server. */
-async function inConflict(name) {
-  const [a, b] = [await bench.device(), await bench.device()];
+async function inConflict(name, options = {}) {
+  const [a, b] = [await bench.device(), await bench.device(options)];
   await a.open();
   await b.open();
   await a.enter(name, true);
@@ -119,4 +119,60 @@ test("deleted here, changed there", async () => {
   await b.page.getByRole("link", { name: /Deleted on this device/ }).click();
   await b.page.getByRole("button", { name: "Keep entry" }).click();
   await settled({ a, b }, 82);
+});
+
+/** Shows that a side that changes while both are looked at takes the choice back: the newest is
+ * shown, and nothing can be saved until the person has chosen again. */
+test("a side that moves meanwhile", async () => {
+  const both = await inConflict("moves meanwhile");
+  const { page } = both.b;
+  const save = page.getByRole("button", { name: "Save merged" });
+  const server = page.getByRole("radio", { name: "Value: choose a value: Server" });
+  await server.check();
+  await page.getByText("Result Value: 82 kg").waitFor();
+
+  const third = await bench.device();
+  await third.open();
+  await third.enter("moves meanwhile", false);
+  await weight(third, 82);
+  await edit(third, "83");
+  await third.untilChip("Up to date");
+
+  await page.getByRole("alert").getByText("This entry changed again meanwhile.").waitFor();
+  await page.getByRole("cell", { name: /83 kg/ }).waitFor();
+  assert.equal(await page.getByText("82 kg").count(), 0);
+  assert.equal(await server.isChecked(), false);
+  assert.equal(await save.isDisabled(), true);
+  await server.check();
+  await page.getByText("Result Value: 83 kg").waitFor();
+  await save.click();
+  await settled(both, 83);
+  await third.close();
+});
+
+/** Shows that a notice on a phone takes a place of its own: whoever decides can press each button
+ * while it is there. */
+test("a notice beside a decision on a phone", async () => {
+  const both = await inConflict("on a phone", { viewport: PHONE, hasTouch: true });
+  const { page } = both.b;
+  await both.b.go("today");
+  await page.getByLabel("Quick add").fill("hr 64");
+  await page.getByLabel("Quick add").press("Enter");
+  const notice = page.locator("pulse-toasts .toast");
+  await notice.waitFor();
+  await both.b.go("conflicts");
+  await page.getByRole("link", { name: /Differs in: Value/ }).tap();
+  for (const name of ["Keep my version", "Use server version"]) {
+    await page.getByRole("button", { name }).tap({ trial: true });
+  }
+  await page.getByRole("link", { name: "Decide later" }).tap({ trial: true });
+  await both.b.picture("notice-phone");
+  const [main, said, bar] = await Promise.all(
+    [page.locator("#main"), notice, page.getByRole("navigation", { name: "Screens" })].map((each) =>
+      each.boundingBox()),
+  );
+  assert.ok(main.y + main.height <= said.y, "it covers the screen");
+  assert.ok(said.y + said.height <= bar.y, "it covers the bar");
+  await page.getByRole("button", { name: "Keep my version" }).tap();
+  await settled(both, 81);
 });

@@ -25,6 +25,8 @@ class Conflict extends Screen {
       .own { display: flex; gap: 0.75rem; align-items: center; }
       .own input[type="text"] { min-width: 6rem; max-width: 14rem; }
       .bar { margin-top: 1rem; }
+      [role="alert"] { font-weight: 600; color: var(--violet); }
+      [role="alert"]:empty { margin: 0; }
       @media (max-width: 700px) {
         thead { display: none; }
         table, tbody, tr, th, td { display: block; border: 0; }
@@ -38,17 +40,22 @@ class Conflict extends Screen {
     ...Screen.properties,
     chosen: { state: true },
     own: { state: true },
+    moved: { state: true },
     working: { state: true },
   };
   /** Which side was chosen, by field. */
   declare private chosen: Readonly<Record<string, Side>>;
   /** What was typed in place of both sides, by field. */
   declare private own: Readonly<Record<string, string>>;
+  /** Whether a side changed after the person had seen it. */
+  declare private moved: boolean;
   declare private working: boolean;
+  /** The sides that the person sees. */
+  #seen: ConflictInfo | undefined;
 
   readonly #conflict = new Watch<ConflictInfo | null>(this, (sync, options) =>
     sync.watch("conflict", { conflict: Number(this.params[0]) }, options),
-    () => this.#entity.restart(),
+    (conflict) => this.#taken(conflict),
   );
   readonly #entity = new Watch<Entity | null>(this, (sync, options) => {
     const conflict = this.#conflict.value;
@@ -59,6 +66,7 @@ class Conflict extends Screen {
     super();
     this.chosen = {};
     this.own = {};
+    this.moved = false;
     this.working = false;
   }
 
@@ -66,7 +74,20 @@ class Conflict extends Screen {
     if (!changed.has("params") || changed.get("params") === undefined) return;
     this.chosen = {};
     this.own = {};
+    this.moved = false;
+    this.#seen = undefined;
     this.#conflict.restart();
+  }
+
+  /** A choice was made between sides that were seen: when one of them moves, it is asked again. */
+  #taken(conflict: ConflictInfo | null): void {
+    const seen = this.#seen;
+    if (conflict && seen && JSON.stringify(seen.mark) !== JSON.stringify(conflict.mark)) {
+      this.chosen = {};
+      this.moved = true;
+    }
+    this.#seen = conflict ?? undefined;
+    this.#entity.restart();
   }
 
   override render(): TemplateResult {
@@ -78,6 +99,7 @@ class Conflict extends Screen {
     return html`<h1 tabindex="-1">${nameOf(conflict.type, fields)}
         ${conflict.type === "ManualReading" ? nothing : html`<span class="muted">${valueOf(conflict.type, fields)}</span>`}</h1>
       <p>${reason(conflict)}</p>
+      <p role="alert">${this.moved ? words.conflicts.moved : nothing}</p>
       <div class="card">${this.#table(conflict, fields)}
         ${conflict.deleted_by === null ? this.#result(conflict, fields) : nothing}
         ${this.#buttons(conflict)}</div>`;

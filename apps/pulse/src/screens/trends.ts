@@ -116,6 +116,7 @@ class Trends extends Screen {
     return html`<figure>
         <figcaption>${metrics.map((metric, index) => html`<div>${summary(metric, all[index] ?? [], this.#range)}</div>`)}</figcaption>
         <pulse-chart .lines=${lines} .monthly=${periodOf(this.#range) === "month"}></pulse-chart>
+        <p class="small muted">${words.trends.utc[periodOf(this.#range)]}</p>
       </figure>
       <details><summary>${words.trends.table}</summary>${metrics.map((metric, index) =>
         this.#table(metric, all[index] ?? []))}</details>`;
