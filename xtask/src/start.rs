@@ -60,7 +60,7 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
         true => None,
         false => {
             println!("\nBuilding the web app with the engine for browsers; this takes longer.");
-            Some(web::web(workspace)?)
+            Some(web::build(workspace)?.app)
         }
     };
     if !options.skip_tour {

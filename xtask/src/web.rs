@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::node::Node;
@@ -61,6 +61,30 @@ console.log(JSON.stringify(all));
 /// # Errors
 /// When something is missing and cannot be fetched, does not compile, or weighs too much.
 pub(crate) fn web(workspace: &Workspace) -> Result<PathBuf> {
+    let built = build(workspace)?;
+    ensure!(
+        built.engine_brotli_bytes <= BROTLI_BYTES_MAX,
+        "the engine's module weighs {} kB with brotli; at most {} kB",
+        built.engine_brotli_bytes / 1_000,
+        BROTLI_BYTES_MAX / 1_000
+    );
+    Ok(built.app)
+}
+
+/// What was built for browsers.
+pub(crate) struct Built {
+    /// The folder of the app's files.
+    pub(crate) app: PathBuf,
+    /// What the engine's module weighs as it travels.
+    engine_brotli_bytes: u64,
+}
+
+/// Builds the engine's module, the packages and the app, whatever they weigh: a compiler of another
+/// distribution keeps nobody from trying the product.
+///
+/// # Errors
+/// When something is missing and cannot be fetched, or does not compile.
+pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
     prerequisites::ensure_present(&[Need::Clang, Need::WasmTarget])?;
     let node = Node::find(workspace)?;
     install(workspace, &node)?;
@@ -69,8 +93,8 @@ pub(crate) fn web(workspace: &Workspace) -> Result<PathBuf> {
     // written around the module, and the app against the packages.
     let build = ["run", "build", "--workspaces", "--if-present"];
     process::run(&mut npm(workspace, &node, &build))?;
-    report(workspace, &node, &engine)?;
-    Ok(app(workspace).join("dist"))
+    let engine_brotli_bytes = report(workspace, &node, &engine)?;
+    Ok(Built { app: app(workspace).join("dist"), engine_brotli_bytes })
 }
 
 /// Builds what [`web`] builds and the server, and has the tests of the packages and of the app run
@@ -90,6 +114,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<()> {
     for folder in [package(workspace), elements, app(workspace)] {
         node.args(tests_in(&folder.join("test"))?);
     }
+    node.envs(prerequisites::chromium().map(|program| ("CHROMIUM", program)));
     process::run(node.current_dir(workspace.root()).stdin(Stdio::null()))
 }
 
@@ -150,8 +175,8 @@ fn build_engine(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
     Ok(engine)
 }
 
-/// Says what the module and its script weigh.
-fn report(workspace: &Workspace, node: &Node, engine: &Path) -> Result<()> {
+/// Says what the module and its script weigh, and gives what the module does with brotli, in bytes.
+fn report(workspace: &Workspace, node: &Node, engine: &Path) -> Result<u64> {
     let module = engine.join(format!("{MODULE}_bg.wasm"));
     let mut node = node.command("node");
     node.args(["--eval", SIZES, "--"]).arg(&module).arg(engine.join(format!("{MODULE}.js")));
@@ -170,13 +195,5 @@ fn report(workspace: &Workspace, node: &Node, engine: &Path) -> Result<()> {
             path.file_name().unwrap_or_default().to_string_lossy()
         );
     }
-    let brotli = sizes[0]["brotli"].as_u64().unwrap_or(u64::MAX);
-    if brotli > BROTLI_BYTES_MAX {
-        bail!(
-            "the engine's module weighs {} kB with brotli; at most {} kB",
-            brotli / 1_000,
-            BROTLI_BYTES_MAX / 1_000
-        );
-    }
-    Ok(())
+    sizes[0]["brotli"].as_u64().context("Node told no size of the module")
 }
