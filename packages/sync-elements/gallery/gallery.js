@@ -1,7 +1,15 @@
 // Each element in each state, with no engine behind it.
 
 import "../dist/define.js";
-import { english, examples, pseudo, setDescriber, setWords, Words } from "../dist/index.js";
+import {
+  english,
+  examples,
+  pseudo,
+  setDescriber,
+  setWords,
+  STATES,
+  Words,
+} from "../dist/index.js";
 import * as data from "./data.js";
 
 const at = (id) => document.getElementById(id);
@@ -40,8 +48,9 @@ const account = {
   device_id: "0198-52f1",
   signed_in: true,
 };
-show("details", { account });
-show("dialog", { account });
+const appActions = Object.values(STATES).flatMap(({ actions }) => actions);
+show("details", { account, appActions });
+show("dialog", { account, appActions });
 show("known", { progress: data.progress });
 show("unknown", { label: "Reading file", value: 0 });
 show("inbox", { conflicts: data.conflicts(now) });

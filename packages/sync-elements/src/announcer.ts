@@ -60,10 +60,16 @@ export class Announcer {
     const view = this.#view;
     if (view === null) return;
     const told = this.#told ?? new Set();
-    for (const state of view.all.filter((state) => !told.has(state.name))) {
-      const isFlow = state.name === view.flow.name;
-      const text = isFlow ? this.wordsFor(this.#toldFlow, view) : state.spoken;
-      this.say({ text, urgent: state.urgent });
+    const news = view.all.filter((state) => !told.has(state.name));
+    // In one text each: where it is shown, a second one would take the place of the first.
+    for (const urgent of [true, false]) {
+      const text = news
+        .filter((state) => state.urgent === urgent)
+        .map(({ name, spoken }) => {
+          return name === view.flow.name ? this.wordsFor(this.#toldFlow, view) : spoken;
+        })
+        .join(" ");
+      if (text !== "") this.say({ text, urgent });
     }
     this.#told = new Set(view.all.map((state) => state.name));
     this.#toldFlow = view.flow.name;

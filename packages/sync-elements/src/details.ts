@@ -3,11 +3,22 @@ import { css, html, nothing } from "lit";
 import type { PropertyValues, TemplateResult } from "lit";
 import { stateIcon } from "./icons.js";
 import { LiveElement } from "./live.js";
+import type { Action } from "./states.js";
 import type { StateView } from "./views.js";
 
 const TABS = ["status", "waiting", "problems", "activity", "device"] as const;
 /** A part of the details. */
 export type Tab = (typeof TABS)[number];
+
+/** What is done here, with no help of the app. */
+const OWN_ACTIONS: readonly Action[] = [
+  "allow-storage",
+  "pause",
+  "resume",
+  "review-conflicts",
+  "review-failed",
+  "sync-now",
+];
 
 const WIDE = "(min-width: 900px)";
 
@@ -25,6 +36,7 @@ export class ClaritySyncDetails extends LiveElement {
     inline: { type: Boolean },
     tab: { type: String },
     account: { attribute: false },
+    appActions: { attribute: false },
   };
   static override styles = [
     LiveElement.styles,
@@ -112,6 +124,8 @@ export class ClaritySyncDetails extends LiveElement {
   tab: Tab = "status";
   /** Whom the store belongs to, without a store. */
   account: Account | null = null;
+  /** What the app does when `clarity-action` says so. No button is shown for what nobody does. */
+  appActions: readonly Action[] = [];
   #from: Element | null = null;
 
   /** Opens it: over everything on a small screen, beside the page on a large one. */
@@ -298,7 +312,10 @@ export class ClaritySyncDetails extends LiveElement {
   }
 
   #state(state: StateView): TemplateResult {
-    const { words } = this;
+    const { words, appActions } = this;
+    const actions = state.actions.filter((action) => {
+      return OWN_ACTIONS.includes(action) || appActions.includes(action);
+    });
     return html`<li class="card state" data-state=${state.name}>
       <span class=${state.tone}>${stateIcon(state.name)}</span>
       <div class="stack">
@@ -306,10 +323,10 @@ export class ClaritySyncDetails extends LiveElement {
           <h3>${state.headline}</h3>
           <p class="soft">${state.body}</p>
         </div>
-        ${state.actions.length === 0
+        ${actions.length === 0
           ? nothing
           : html`<div class="row">
-              ${state.actions.map(
+              ${actions.map(
                 (action, index) =>
                   html`<button
                     class=${index === 0 && state.part !== "flow" ? "main" : ""}
@@ -323,7 +340,7 @@ export class ClaritySyncDetails extends LiveElement {
     </li>`;
   }
 
-  #do(action: StateView["actions"][number]): void {
+  #do(action: Action): void {
     if (action === "review-failed" || action === "review-conflicts") this.tab = "problems";
     void this.act(action);
   }

@@ -54,7 +54,8 @@ export abstract class LiveElement extends SyncElement {
     this.follow(sync.watchAccount({ signal }), signal, (account) => {
       this.found = { ...this.found, signedIn: account !== null };
     });
-    const look = (): void => void this.attempt(() => this.#lookAtSpace(sync));
+    // Nobody asked for it: it may not take away what is said of that which somebody did ask for.
+    const look = (): void => void this.#lookAtSpace(sync).catch(() => {});
     look();
     const timer = setInterval(look, FACTS_EVERY_MS);
     signal.addEventListener("abort", () => clearInterval(timer));

@@ -137,7 +137,6 @@ export class ClaritySyncProgress extends SyncElement {
           : this.words.text("progress.value", { done, count: total });
     const moved = (this.progress?.bytes_received ?? 0) + (this.progress?.bytes_sent ?? 0);
     const bytes = moved === 0 ? "" : ` · ${this.words.bytes(moved)}`;
-    // Not as an attribute, which a page's policy may forbid.
     // Set as a property: a page's policy may let no style run that is written inline.
     const width = part === null ? "" : `inline-size: ${part * 100}%`;
     return html`

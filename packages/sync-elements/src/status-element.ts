@@ -1,10 +1,15 @@
 import { css, html, nothing } from "lit";
 import type { PropertyValues, TemplateResult } from "lit";
 import { Announcer } from "./announcer.js";
+import type { Announcement } from "./announcer.js";
 import { stateIcon } from "./icons.js";
 import { LiveElement } from "./live.js";
+import { realTimer } from "./steady.js";
 import { spokenChange } from "./views.js";
 import type { StateView } from "./views.js";
+
+/** How long a region must be empty for its next text to be a change to those who listen. */
+const EMPTY_MS = 100;
 
 /**
  * The dot and the words: whether things move and what wants attention, as a button that opens the
@@ -71,16 +76,23 @@ export class ClaritySyncStatus extends LiveElement {
   protected polite = "";
   protected alert = "";
   readonly #announcer = new Announcer(
-    ({ text, urgent }) => {
-      if (urgent) this.alert = text;
-      else this.polite = text;
-    },
+    (announcement) => this.#say(announcement),
     (from, view) => spokenChange(from, view.flow, this.words, this.status),
   );
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#announcer.stop();
+  }
+
+  /** Empties the region first: a text that stands there already would not be read out again. */
+  #say({ text, urgent }: Announcement): void {
+    const show = (said: string): void => {
+      if (urgent) this.alert = said;
+      else this.polite = said;
+    };
+    show("");
+    realTimer(() => show(text), EMPTY_MS);
   }
 
   override updated(changed: PropertyValues): void {

@@ -100,6 +100,28 @@ test("only what is urgent interrupts", () => {
   }
 });
 
+/** Shows that what begins together is read out together, for a second text would take the place of
+ * the first; and that what is urgent has a text of its own. */
+test("what begins together is read out together", () => {
+  const { clock, said, observe } = announcing();
+  observe({});
+  const failed = { ...offline, attention: ["failed", "conflicts"], failed: 1, conflicts: 2 };
+  observe(failed);
+  clock.pass(2_000);
+  const [text, ...others] = said;
+  assert.deepEqual(others, []);
+  for (const name of ["failed", "conflicts", "offline"]) {
+    const view = viewOf(exampleStatus(NOW, failed), { signedIn: true }, words, NOW);
+    assert.ok(text.includes(view.all.find((state) => state.name === name).spoken), text);
+  }
+  observe({ ...failed, attention: ["auth_required", ...failed.attention] });
+  observe({ attention: ["auth_required", "conflicts"], conflicts: 2 });
+  clock.pass(2_000);
+  assert.equal(said.length, 3);
+  assert.match(said[1], /^! /);
+  assert.doesNotMatch(said[2], /^! /);
+});
+
 /** Shows when a flow takes the place of another one: after a second or three, and not at all when
  * it has passed by then. */
 test("flows do not flap", () => {

@@ -71,6 +71,46 @@ test("each state is seen and heard", async () => {
   });
 });
 
+/** Shows that what begins a second time is read out a second time, although its text is the one
+ * that stands there. */
+test("the same is read out again", async () => {
+  await gallery({ withClock: true }, async (page) => {
+    const choose = async (name) => {
+      await page.selectOption("#state", name);
+      await page.clock.runFor(5_000);
+    };
+    // The flow is the same in both, so that only the conflicts are told of from here on.
+    for (const name of ["pending", "conflicts", "pending"]) await choose(name);
+    const before = await page.evaluate(() => {
+      const region = document.querySelector("#live").shadowRoot.querySelector("[role=status]");
+      globalThis.stood = [];
+      const note = () => globalThis.stood.push(region.textContent);
+      new MutationObserver(note).observe(region, { childList: true, characterData: true, subtree: true });
+      return region.textContent;
+    });
+    await choose("conflicts");
+    assert.match(before, /\w/u);
+    assert.deepEqual(await page.evaluate(() => globalThis.stood), ["", before]);
+  });
+});
+
+/** Shows that a button is there only for what the element or the app does. */
+test("no button is dead", async () => {
+  await gallery({}, async (page) => {
+    await page.selectOption("#state", "not-persistent");
+    const buttons = (actions) =>
+      page.evaluate(async (actions) => {
+        const details = document.querySelector("#details");
+        details.appActions = actions;
+        await details.updateComplete;
+        const state = details.shadowRoot.querySelector("[data-state=not-persistent]");
+        return [...state.querySelectorAll("button")].map((button) => button.textContent.trim());
+      }, actions);
+    assert.deepEqual(await buttons([]), ["Allow storage"]);
+    assert.deepEqual(await buttons(["install-app"]), ["Allow storage", "Install the app"]);
+  });
+});
+
 /** Shows that two states that are rendered without any colour differ pixel by pixel. */
 test("states differ in greyscale", async () => {
   await gallery({}, async (page) => {
