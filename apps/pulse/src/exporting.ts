@@ -40,10 +40,12 @@ const rest = (fields: Fields, value: number): string[] => {
   return [metric!, String(value), unit!, source!, note!];
 };
 
-/** A cell that begins like a formula is not run by a spreadsheet when it has a quote before it. */
-function cells(values: readonly string[]): string {
+/** A line of cells. One that begins like a formula is not run by a spreadsheet when it has a quote
+ * before it; only a number, and nothing but a number, goes without. */
+export function cells(values: readonly string[]): string {
   const cell = (value: string): string => {
-    const safe = /^[=+@\t\r]|^-(?![\d.])/.test(value) ? `'${value}` : value;
+    const isNumber = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/.test(value);
+    const safe = /^[=+@\t\r-]/.test(value) && !isNumber ? `'${value}` : value;
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   return values.map(cell).join(",");

@@ -59,8 +59,9 @@ class Form {
 
   /** The stored value of a metric's number. */
   value(field: string, of: Metric): number {
-    const shown = readNumber(this.text(field));
-    if (shown === undefined) this.wrong[field] = words.add.errors.number;
+    const shown = readNumber(of, this.text(field));
+    const { number, whole } = words.add.errors;
+    if (shown === undefined) this.wrong[field] = of.decimals === 0 ? whole : number;
     else if (shown < of.min || shown > of.max) {
       const bound = (limit: number): string => `${limit.toLocaleString()} ${of.shown}`.trim();
       this.wrong[field] = words.add.errors.range(bound(of.min), bound(of.max));

@@ -86,10 +86,18 @@ export function shownValue(of: Metric, value: number): string {
   return `${shownNumber(of, value)} ${of.shown}`.trim();
 }
 
-/** A number as a person writes it, with a comma or a point; nothing when it is none. */
-export function readNumber(text: string): number | undefined {
-  const plain = text.trim().replace(",", ".");
-  return /^[+-]?\d+(\.\d+)?$/.test(plain) ? Number(plain) : undefined;
+/** Thousands, each apart from the next by the same sign. */
+const GROUPED = /^[+-]?\d{1,3}(?:([.,'’ \u00a0\u202f])\d{3}(?:\1\d{3})*)$/;
+
+/** A number as a person writes it, with a comma or a point; nothing when it is none. What has no
+ * decimals has no fraction either: the sign in "10,500" can only stand between thousands. */
+export function readNumber(of: Metric, text: string): number | undefined {
+  const written = text.trim();
+  const isGrouped = of.decimals === 0 && GROUPED.test(written);
+  const plain = isGrouped ? written.replace(/[^\d+-]/g, "") : written.replace(",", ".");
+  if (!/^[+-]?\d+(\.\d+)?$/.test(plain)) return undefined;
+  const read = Number(plain);
+  return of.decimals > 0 || Number.isInteger(read) ? read : undefined;
 }
 
 /** The stored value of a shown one, without the dust of the multiplication. */

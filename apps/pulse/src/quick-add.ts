@@ -18,14 +18,22 @@ class QuickAdd extends LitElement {
       p { margin: 0.35rem 0 0; min-height: 1.4em; }
     `,
   ];
-  static override properties = { line: { state: true }, refused: { state: true } };
+  static override properties = {
+    line: { state: true },
+    refused: { state: true },
+    working: { state: true },
+  };
   declare private line: string;
-  declare private refused: boolean;
+  /** Why it was not added, in words. */
+  declare private refused: string | undefined;
+  /** Whether it is being added: what was tapped twice is added once. */
+  declare private working: boolean;
 
   constructor() {
     super();
     this.line = "";
-    this.refused = false;
+    this.refused = undefined;
+    this.working = false;
   }
 
   override render(): TemplateResult {
@@ -34,33 +42,38 @@ class QuickAdd extends LitElement {
       <div class="line">
         <input id="line" .value=${this.line} @input=${this.#input} enterkeyhint="done"
           aria-describedby="says" aria-invalid=${this.refused ? "true" : nothing} />
-        <button class="primary">${words.today.add}</button>
+        <button class="primary" ?disabled=${this.working}>${words.today.add}</button>
       </div>
       <p id="says" class="small ${this.refused ? "error" : "muted"}">${this.#says()}</p>
     </form>`;
   }
 
   #says(): string {
-    if (this.refused) return words.today.quickUnknown;
-    const made = readLine(this.line, Date.now());
-    if (!made) return words.today.quickHint;
-    const parts = made.map(({ type, fields }) => `${nameOf(type, fields)} ${valueOf(type, fields)}`);
+    if (this.refused) return this.refused;
+    const read = readLine(this.line, Date.now());
+    if ("wrong" in read) return words.today.quickHint;
+    const parts = read.made.map(({ type, fields }) => `${nameOf(type, fields)} ${valueOf(type, fields)}`);
     return words.today.quickWill(parts.join(", "));
   }
 
   readonly #input = (event: InputEvent): void => {
     this.line = (event.target as HTMLInputElement).value;
-    this.refused = false;
+    this.refused = undefined;
   };
 
   readonly #submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
-    const made = readLine(this.line, Date.now());
-    this.refused = made === undefined;
-    if (!made) return;
-    const isDone = await attempt(() => add(made));
+    if (this.working) return;
+    const { line } = this;
+    const read = readLine(line, Date.now());
+    this.refused = "wrong" in read ? read.wrong : undefined;
+    if ("wrong" in read) return;
+    this.working = true;
+    const isDone = await attempt(() => add(read.made));
+    this.working = false;
     if (!isDone) return;
-    this.line = "";
+    // What was typed meanwhile stays.
+    if (this.line === line) this.line = "";
     toast(words.add.saved);
   };
 }

@@ -8,9 +8,21 @@ export interface Route {
 export const HOME = "today";
 
 export function currentRoute(): Route {
-  const parts = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-  const [screen = "", ...params] = parts;
+  return routeOf(location.hash);
+}
+
+/** The screen of an address. One that cannot be read names no screen that there is. */
+export function routeOf(hash: string): Route {
+  const [screen = "", ...params] = hash.replace(/^#\/?/, "").split("/").map(decoded);
   return { screen: screen || HOME, params };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 export function link(screen: string, ...params: readonly string[]): string {

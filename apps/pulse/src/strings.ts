@@ -40,6 +40,8 @@ export const words = {
     quick: "Quick add",
     quickHint: "For example “weight 78.2”, “bp 120/80 p62”, “hr 64”, “note slept well”",
     quickUnknown: "Not understood. Begin with what it is, as in “weight 78.2”.",
+    quickUnit: (what: string, unit: string, written: string) =>
+      `${what} is written in ${unit} here; “${written}” is not understood.`,
     quickWill: (what: string) => `Adds ${what}`,
     add: "Add",
     latest: "Latest values",
@@ -71,6 +73,7 @@ export const words = {
     more: "Added. You can add another one.",
     errors: {
       number: "Write a number, as in 78.2",
+      whole: "Write a whole number, as in 62",
       range: (from: string, to: string) => `Must be between ${from} and ${to}`,
       text: "Write something first",
       when: "Choose a date and a time",

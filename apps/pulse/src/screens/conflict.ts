@@ -180,7 +180,7 @@ class Conflict extends Screen {
         const example = field.local ?? field.server ?? field.base;
         if (typeof example !== "number") return typed.trim() === "" ? undefined : { value: typed };
         const of = this.#metric(field, fields);
-        const shown = number(readNumber(typed));
+        const shown = number(readNumber(of, typed));
         return shown === undefined || shown < of.min || shown > of.max
           ? undefined
           : { value: storedValue(of, shown) };

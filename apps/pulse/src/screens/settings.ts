@@ -83,7 +83,8 @@ class Settings extends Screen {
     if (!storage) return html`<section class="card"><h2>${s.storage}</h2><p>${words.loading}</p></section>`;
     const { budget_bytes } = storage.settings;
     const budgets = [...new Set([...BUDGETS, budget_bytes])].sort((a, b) => a - b);
-    const used = storage.file_bytes + storage.log_bytes;
+    // What is in use: the room that deleted entries left in the file is used again first.
+    const used = storage.live_bytes + storage.log_bytes;
     return html`<section class="card"><h2>${s.storage}</h2>
       <p>${s.used(shownBytes(used), shownBytes(budget_bytes))}</p>
       ${storage.over_budget ? html`<p class="muted">${s.overBudget}</p>` : nothing}

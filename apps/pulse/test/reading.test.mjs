@@ -1,0 +1,79 @@
+// What is made of what a person types, and of what is written out.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { runnerImport } from "vite";
+
+const load = async (name) => {
+  const path = fileURLToPath(new URL(`../src/${name}.ts`, import.meta.url));
+  return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
+};
+const { metricOf, readNumber } = await load("metrics");
+const { readLine } = await load("quick");
+const { cells } = await load("exporting");
+const { routeOf } = await load("router");
+
+const read = (metric, text) => readNumber(metricOf(metric), text);
+const NOW = Date.UTC(2026, 0, 1);
+/** What a line makes: the metric and its stored value. */
+const quick = (line) => readLine(line, NOW).made?.map(({ fields }) => [fields.metric, fields.value]);
+
+/** Shows that a comma is a comma where there are decimals, and stands between thousands where
+ * there are none. */
+test("numbers", () => {
+  assert.equal(read("BodyMass", "78,2"), 78.2);
+  assert.equal(read("BodyMass", " 78.2 "), 78.2);
+  assert.equal(read("BodyMass", "1,078.2"), undefined);
+  for (const written of ["10500", "10,500", "10.500", "10 500", "10'500", "10\u202f500"]) {
+    assert.equal(read("StepCount", written), 10_500, written);
+  }
+  assert.equal(read("StepCount", "1,234,567"), 1_234_567);
+  assert.equal(read("StepCount", "1,234.567"), undefined);
+  assert.equal(read("StepCount", "10,5"), undefined);
+  assert.equal(read("StepCount", "many"), undefined);
+});
+
+/** Shows what a line is understood as. */
+test("a line", () => {
+  assert.deepEqual(quick("weight 78,2"), [["BodyMass", 78.2]]);
+  assert.deepEqual(quick("weight 78.2 KG"), [["BodyMass", 78.2]]);
+  assert.deepEqual(quick("78.2kg"), [["BodyMass", 78.2]]);
+  assert.deepEqual(quick("steps 10,500"), [["StepCount", 10_500]]);
+  assert.deepEqual(quick("10,500 steps"), [["StepCount", 10_500]]);
+  assert.deepEqual(quick("spo2 97%"), [["OxygenSaturation", 0.97]]);
+  assert.deepEqual(quick("temp 37.2 C"), [["BodyTemperature", 37.2]]);
+  assert.deepEqual(quick("bp 120/80 p62"), [
+    ["BloodPressureSystolic", 120],
+    ["BloodPressureDiastolic", 80],
+    ["HeartRate", 62],
+  ]);
+});
+
+/** Shows that what cannot be meant is not stored as something else, and that it is said why. */
+test("a line that is refused", () => {
+  const wrong = (line) => readLine(line, NOW).wrong;
+  assert.equal(wrong("weight 172 lb"), "Weight is written in kg here; “lb” is not understood.");
+  assert.match(wrong("weight 78.2.5"), /Write a number/);
+  assert.match(wrong("weight 78.2 5"), /not understood/);
+  assert.match(wrong("steps 10,5"), /whole number/);
+  assert.match(wrong("hr 6200"), /between 20 bpm and 300 bpm/);
+  assert.match(wrong("bp 80/120"), /larger one/);
+  assert.match(wrong("something else"), /Begin with what it is/);
+});
+
+/** Shows that no cell of a table is a formula. */
+test("cells", () => {
+  assert.equal(cells(["-2.5", "-1e-7", "3"]), "-2.5,-1e-7,3");
+  for (const formula of ["-2+3+cmd|' /C calc'!A0", "=1", "+1", "@a", "-.5", "-", "\t=1"]) {
+    assert.equal(cells([formula]), `'${formula}`);
+  }
+  assert.equal(cells(['=a("b",1)']), `"'=a(""b"",1)"`);
+});
+
+/** Shows that each address names a screen, be it one that is not there. */
+test("addresses", () => {
+  assert.deepEqual(routeOf(""), { screen: "today", params: [] });
+  assert.deepEqual(routeOf("#/entry/Note/a%2Fb"), { screen: "entry", params: ["Note", "a/b"] });
+  assert.deepEqual(routeOf("#/%"), { screen: "%", params: [] });
+});
