@@ -15,7 +15,7 @@ export function kindOf({ type, fields }: Entity): string {
 
 /** What is in the form at first. */
 export function typedOf({ fields, type, updated_at }: Entity): Typed {
-  const of = metricOf(text(fields["metric"]));
+  const of = metricOf(text(fields["metric"]), text(fields["unit"]));
   const shown = (field: string): string => {
     const value = number(fields[field]);
     return value === undefined ? "" : String(Number((value * of.factor).toPrecision(12)));
@@ -28,18 +28,32 @@ export function typedOf({ fields, type, updated_at }: Entity): Typed {
     text: text(fields["text"]),
     title: text(fields["title"]),
     metric: text(fields["metric"]),
+    unit: text(fields["unit"]),
     tags: list(fields["tags"]).join(", "),
   };
 }
 
-/** What a form made, with what it does not show as it was: the source, and the seconds of a time
- * that was left alone. */
+/** How many digits of a number are never lost on the way to the form and back. */
+const DIGITS = 11;
+
+/** What a form made, with what it does not show as it was: the source, a reading's unit, the seconds
+ * of a time that was left alone, and the last digits of such a number. */
 export function keepUnshown(seen: Entity, made: Fields): Fields {
   const kept: Fields = { ...made };
   for (const field of ["start_ms", "at_ms"]) {
     const [before, after] = [number(seen.fields[field]), number(made[field])];
     if (before === undefined || after === undefined) continue;
     if (toInput(before) === toInput(after)) kept[field] = before;
+  }
+  for (const field of ["value", "target"]) {
+    const [before, after] = [number(seen.fields[field]), number(made[field])];
+    if (before === undefined || after === undefined) continue;
+    if (before.toPrecision(DIGITS) === after.toPrecision(DIGITS)) kept[field] = before;
+  }
+  if (seen.type === "ManualReading") {
+    // A number was changed in the unit that it was shown in.
+    delete kept["unit"];
+    if (seen.fields["unit"] !== undefined) kept["unit"] = seen.fields["unit"];
   }
   if (text(seen.fields["source"])) kept["source"] = text(seen.fields["source"]);
   return kept;

@@ -5,6 +5,7 @@ import type { TemplateResult } from "lit";
 import { GOAL, NOTE, PRESSURE, readForm } from "./kinds.js";
 import type { Made, Typed, Wrong } from "./kinds.js";
 import { METRICS, metricOf } from "./metrics.js";
+import type { Metric } from "./metrics.js";
 import { words } from "./strings.js";
 import { ui } from "./ui.js";
 import { toInput } from "./when.js";
@@ -23,6 +24,7 @@ export class EntryForm extends LitElement {
     typed: { attribute: false },
     made: { attribute: false },
     wrong: { state: true },
+    working: { state: true },
   };
   /** What it is for: the name of a kind. */
   declare kind: string;
@@ -31,13 +33,24 @@ export class EntryForm extends LitElement {
   /** What is done with what it makes. */
   declare made: (made: readonly Made[]) => Promise<void> | void;
   declare private wrong: Wrong;
+  /** Whether it is being saved: what was tapped twice is saved once. */
+  declare private working: boolean;
+  /** The time that the form offers, the same for as long as it is open. */
+  #began = "";
 
   constructor() {
     super();
     this.kind = "BodyMass";
     this.typed = {};
     this.wrong = {};
+    this.working = false;
     this.made = () => {};
+  }
+
+  override willUpdate(changed: Map<string, unknown>): void {
+    if (!changed.has("kind")) return;
+    this.#began = toInput(Date.now());
+    this.wrong = {};
   }
 
   #fields(): readonly Field[] {
@@ -69,7 +82,7 @@ export class EntryForm extends LitElement {
           tags,
         ];
       default: {
-        const { label, shown } = metricOf(this.kind);
+        const { label, shown } = metricOf(this.kind, this.typed["unit"]);
         return [{ name: "value", label, unit: shown, type: "number" }, when, note];
       }
     }
@@ -79,7 +92,7 @@ export class EntryForm extends LitElement {
     return html`<form novalidate @submit=${this.#submit} autocomplete="off">
       ${this.#fields().map((field) => this.#field(field))}
       <div class="row">
-        <button class="primary">${words.save}</button>
+        <button class="primary" ?disabled=${this.working}>${words.save}</button>
         <slot></slot>
       </div>
     </form>`;
@@ -96,7 +109,7 @@ export class EntryForm extends LitElement {
   }
 
   #control({ name, type }: Field, invalid: boolean): TemplateResult {
-    const value = this.typed[name] ?? (type === "when" ? toInput(Date.now()) : "");
+    const value = this.typed[name] ?? (type === "when" ? this.#began : "");
     const described = invalid ? `${name}-wrong` : nothing;
     if (type === "lines") {
       return html`<textarea id=${name} name=${name} .value=${value} aria-invalid=${invalid}
@@ -105,7 +118,7 @@ export class EntryForm extends LitElement {
     if (type === "metric") {
       return html`<select id=${name} name=${name}>
         <option value="" ?selected=${value === ""}>${words.add.noMetric}</option>
-        ${METRICS.map(({ id, label, shown }) => html`<option value=${id} ?selected=${value === id}>
+        ${this.#metrics().map(({ id, label, shown }) => html`<option value=${id} ?selected=${value === id}>
           ${label} (${shown})</option>`)}
       </select>`;
     }
@@ -115,17 +128,34 @@ export class EntryForm extends LitElement {
       aria-describedby=${described} />`;
   }
 
+  /** Those that a goal can be measured by, and the one that it is measured by. */
+  #metrics(): readonly Metric[] {
+    const { metric = "", unit } = this.typed;
+    const isOffered = metric === "" || METRICS.some(({ id }) => id === metric);
+    return isOffered ? METRICS : [...METRICS, metricOf(metric, unit)];
+  }
+
   readonly #submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
+    if (this.working) return;
     const form = event.target as HTMLFormElement;
     const typed: Record<string, string> = {};
     for (const [name, value] of new FormData(form)) typed[name] = String(value);
-    const read = readForm(this.kind, typed);
+    const read = readForm(this.kind, typed, this.typed);
     this.wrong = "wrong" in read ? read.wrong : {};
-    if ("made" in read) return this.made(read.made);
+    if ("made" in read) return this.#save(read.made);
     await this.updateComplete;
     form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
   };
+
+  async #save(made: readonly Made[]): Promise<void> {
+    this.working = true;
+    try {
+      await this.made(made);
+    } finally {
+      this.working = false;
+    }
+  }
 }
 
 customElements.define("pulse-form", EntryForm);

@@ -36,16 +36,20 @@ export interface Made {
 }
 export type Reading = { readonly made: readonly Made[] } | { readonly wrong: Wrong };
 
-/** What a form of a kind makes of what was typed. */
-export function readForm(kind: string, typed: Typed): Reading {
-  const form = new Form(typed);
-  const made = makers[kind]?.(form) ?? readings(form, [[metricOf(kind), "value", true]]);
+/** What a form of a kind makes of what was typed, and of what was in the form at first. */
+export function readForm(kind: string, typed: Typed, before: Typed = {}): Reading {
+  const form = new Form(typed, before);
+  const of = metricOf(kind, before["unit"]);
+  const made = makers[kind]?.(form) ?? readings(form, [[of, "value", true]]);
   return Object.keys(form.wrong).length > 0 ? { wrong: form.wrong } : { made };
 }
 
 class Form {
   readonly wrong: Record<string, string> = {};
-  constructor(readonly typed: Typed) {}
+  constructor(
+    readonly typed: Typed,
+    readonly before: Typed,
+  ) {}
 
   text(field: string): string {
     return (this.typed[field] ?? "").trim();
@@ -58,7 +62,9 @@ class Form {
   }
 
   /** The stored value of a metric's number. */
-  value(field: string, of: Metric): number {
+  value(field: string, of: Metric, left = this.before[field] ?? ""): number {
+    // What was left alone is as right as it was: a source may have fractions where people have none.
+    if (left !== "" && left === this.text(field)) return storedValue(of, Number(left));
     const shown = readNumber(of, this.text(field));
     const { number, whole } = words.add.errors;
     if (shown === undefined) this.wrong[field] = of.decimals === 0 ? whole : number;
@@ -113,9 +119,15 @@ function note(form: Form): Made[] {
 function goal(form: Form): Made[] {
   const title = form.text("title");
   if (!title) form.wrong["title"] = words.add.errors.text;
-  const of = form.text("metric") ? metricOf(form.text("metric")) : metricOf("count", "");
-  const target = form.text("target") ? { target: form.value("target", of) } : {};
-  const measured = form.text("metric") ? { metric: of.id, unit: of.unit } : {};
+  const metric = form.text("metric");
+  const isSame = metric === (form.before["metric"] ?? "");
+  const of = metricOf(metric, isSame ? form.before["unit"] : "");
+  const left = isSame ? undefined : "";
+  const target = form.text("target") ? { target: form.value("target", of, left) } : {};
+  const measured = {
+    ...(metric ? { metric } : {}),
+    ...(of.unit ? { unit: of.unit } : {}),
+  };
   return [{ type: "Goal", fields: { title, ...target, ...measured, ...tags(form) } }];
 }
 

@@ -11,6 +11,8 @@ const load = async (name) => {
 };
 const { metricOf, readNumber } = await load("metrics");
 const { readLine } = await load("quick");
+const { readForm } = await load("kinds");
+const { keepUnshown, kindOf, typedOf } = await load("editing");
 const { cells } = await load("exporting");
 const { routeOf } = await load("router");
 
@@ -60,6 +62,44 @@ test("a line that is refused", () => {
   assert.match(wrong("hr 6200"), /between 20 bpm and 300 bpm/);
   assert.match(wrong("bp 80/120"), /larger one/);
   assert.match(wrong("something else"), /Begin with what it is/);
+});
+
+/** What is stored of an entry after its form was saved with these changes. */
+function edited(type, fields, changes = {}) {
+  const seen = { type, id: "a", fields, updated_at: NOW };
+  const before = typedOf(seen);
+  const read = readForm(kindOf(seen), { ...before, ...changes }, before);
+  assert.ok("made" in read, JSON.stringify(read));
+  return keepUnshown(seen, read.made[0].fields);
+}
+
+/** Shows that an entry that is edited keeps what was not changed as it was: a unit that is not this
+ * app's, a fraction that nobody types, and digits that no form shows. */
+test("an edited entry", () => {
+  const reading = (fields) => ({ start_ms: NOW + 12_345, source: "a scale", ...fields });
+  const pounds = reading({ metric: "BodyMass", value: 172, unit: "lb" });
+  assert.deepEqual(edited("ManualReading", pounds), pounds);
+  assert.deepEqual(edited("ManualReading", pounds, { value: "700" }), { ...pounds, value: 700 });
+  const bare = reading({ metric: "Cups", value: 3 });
+  assert.deepEqual(edited("ManualReading", bare, { value: "4" }), { ...bare, value: 4 });
+  const exact = reading({ metric: "OxygenSaturation", value: 0.97512345678901, unit: "1" });
+  const noted = { ...exact, note: "at rest" };
+  assert.deepEqual(edited("ManualReading", exact, { note: "at rest" }), noted);
+  const shown = reading({ metric: "OxygenSaturation", value: 0.97, unit: "1" });
+  assert.deepEqual(edited("ManualReading", shown, { value: "98" }), { ...shown, value: 0.98 });
+});
+
+/** Shows the same of a goal, and that another metric brings its own unit. */
+test("an edited goal", () => {
+  const pounds = { title: "Less", metric: "BodyMass", target: 160, unit: "lb" };
+  assert.deepEqual(edited("Goal", pounds, { title: "Fewer" }), { ...pounds, title: "Fewer" });
+  const books = { title: "Read", target: 12, unit: "books" };
+  assert.deepEqual(edited("Goal", books), books);
+  const steps = { title: "Less", metric: "StepCount", target: 10_000, unit: "count" };
+  assert.deepEqual(edited("Goal", pounds, { metric: "StepCount", target: "10,000" }), steps);
+  const before = typedOf({ type: "Goal", fields: pounds, updated_at: NOW });
+  const percent = readForm("Goal", { ...before, metric: "OxygenSaturation" }, before);
+  assert.match(percent.wrong.target, /between 50 % and 100 %/);
 });
 
 /** Shows that no cell of a table is a formula. */

@@ -2,6 +2,7 @@
 
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
+import { keyed } from "lit/directives/keyed.js";
 import { KINDS } from "../kinds.js";
 import type { Made } from "../kinds.js";
 import { go, link } from "../router.js";
@@ -35,7 +36,7 @@ class Add extends Screen {
       </nav>
       <div class="card">
         <h2>${kind.label}</h2>
-        <pulse-form .kind=${kind.id} .made=${this.#add}></pulse-form>
+        ${keyed(kind.id, html`<pulse-form .kind=${kind.id} .made=${this.#add}></pulse-form>`)}
       </div>`;
   }
 
