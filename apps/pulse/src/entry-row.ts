@@ -5,6 +5,7 @@ import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { nameOf, number, pressure, sourceOf, text, valueOf, whenOf } from "./entries.js";
 import { icon } from "./icons.js";
+import { DIASTOLIC, SYSTOLIC } from "./metrics.js";
 import { link } from "./router.js";
 import { words } from "./strings.js";
 import { timeOf } from "./when.js";
@@ -32,40 +33,49 @@ export interface Row {
   readonly other?: Entity;
 }
 
-/** Has both values of a blood pressure in one row. */
+/** Has both values of a blood pressure in one row, where the first of them is. */
 export function rowsOf(entities: readonly Entity[]): Row[] {
-  const rows: Row[] = [];
-  const taken = new Set<Entity>();
-  for (const entity of entities) {
-    if (taken.has(entity)) continue;
-    const other = partnerOf(entity, entities);
-    if (!other || taken.has(other)) {
-      rows.push({ entity });
-      continue;
-    }
-    taken.add(other);
-    const isSystolic = entity.fields["metric"] === "BloodPressureSystolic";
-    rows.push(isSystolic ? { entity, other } : { entity: other, other: entity });
-  }
-  return rows;
+  const partners = partnersOf(entities);
+  const shown = new Set<Entity>();
+  return entities.flatMap((entity): Row[] => {
+    const other = partners.get(entity);
+    if (!other) return [{ entity }];
+    if (shown.has(other)) return [];
+    shown.add(entity);
+    const isSystolic = entity.fields["metric"] === SYSTOLIC.id;
+    return [isSystolic ? { entity, other } : { entity: other, other: entity }];
+  });
 }
 
-const PARTNERS: Readonly<Record<string, string>> = {
-  BloodPressureSystolic: "BloodPressureDiastolic",
-  BloodPressureDiastolic: "BloodPressureSystolic",
-};
+/** The other value of the same blood pressure, if it is among these. */
+export function partnerOf({ type, id }: Entity, among: readonly Entity[]): Entity | undefined {
+  const is = (one: Entity | undefined): boolean => one?.type === type && one.id === id;
+  const row = rowsOf(among).find(({ entity, other }) => is(entity) || is(other));
+  return is(row?.entity) ? row?.other : row?.entity;
+}
 
-/** The other value of the same blood pressure. */
-export function partnerOf(entity: Entity, among: readonly Entity[]): Entity | undefined {
-  const wanted = PARTNERS[text(entity.fields["metric"])];
-  if (wanted === undefined) return undefined;
-  return among.find(
-    ({ type, fields }) =>
-      type === entity.type &&
-      fields["metric"] === wanted &&
-      fields["start_ms"] === entity.fields["start_ms"] &&
-      fields["source"] === entity.fields["source"],
-  );
+/** The two values of each blood pressure: measured at the same time by the same source. Where
+ * several were, each is in one pair only, and in the same one however a list is ordered. */
+function partnersOf(entities: readonly Entity[]): Map<Entity, Entity> {
+  const measured = ({ type, fields }: Entity): string =>
+    JSON.stringify([type, fields["start_ms"], fields["source"]]);
+  const values = (metric: string): Entity[] =>
+    entities
+      .filter(({ fields }) => fields["metric"] === metric && number(fields["start_ms"]) !== undefined)
+      .sort((one, other) => (one.id < other.id ? -1 : 1));
+  const waiting = new Map<string, Entity[]>();
+  for (const diastolic of values(DIASTOLIC.id)) {
+    const together = waiting.get(measured(diastolic));
+    if (together) together.push(diastolic);
+    else waiting.set(measured(diastolic), [diastolic]);
+  }
+  const partners = new Map<Entity, Entity>();
+  for (const systolic of values(SYSTOLIC.id)) {
+    const diastolic = waiting.get(measured(systolic))?.shift();
+    if (!diastolic) continue;
+    partners.set(systolic, diastolic).set(diastolic, systolic);
+  }
+  return partners;
 }
 
 /** What badges say: only somebody with an account has anything that waits. */

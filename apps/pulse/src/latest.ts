@@ -1,4 +1,4 @@
-// The latest value of one metric, whoever recorded it: the person, or a source.
+// The latest values of one metric, whoever recorded it: the person, or a source.
 
 import type { Entity, Page } from "@clarity/sync";
 import type { ReactiveControllerHost } from "lit";
@@ -10,7 +10,7 @@ const TYPES = ["ManualReading", "HealthMetric"] as const;
 export class Latest {
   readonly #watches: readonly Watch<Page>[];
 
-  constructor(host: ReactiveControllerHost, metric: string) {
+  constructor(host: ReactiveControllerHost, metric: string, limit = 1) {
     this.#watches = TYPES.map(
       (type) =>
         new Watch(host, (sync, options) =>
@@ -20,7 +20,7 @@ export class Latest {
               filters: [["metric", "=", metric]],
               order_by: "start_ms",
               descending: true,
-              limit: 1,
+              limit,
             },
             options,
           ),
@@ -34,8 +34,13 @@ export class Latest {
   }
 
   get entity(): Entity | undefined {
+    return this.entities[0];
+  }
+
+  /** The newest first. */
+  get entities(): Entity[] {
     return this.#watches
       .flatMap(({ value }) => value?.entities ?? [])
-      .sort((a, b) => whenOf(b) - whenOf(a))[0];
+      .sort((a, b) => whenOf(b) - whenOf(a));
   }
 }

@@ -36,6 +36,19 @@ export class Reader {
   /** The next entries; fewer than `count` when there are no more. */
   async take(count: number): Promise<Entity[]> {
     const taken: Entity[] = [];
+    try {
+      await this.#take(taken, count);
+    } catch (error) {
+      // None of them is left out when they are asked for again.
+      for (const entity of taken.reverse()) {
+        this.#sources.find(({ type }) => type === entity.type)?.read.unshift(entity);
+      }
+      throw error;
+    }
+    return taken;
+  }
+
+  async #take(taken: Entity[], count: number): Promise<void> {
     while (taken.length < count) {
       await Promise.all(this.#sources.map((source) => this.#fill(source)));
       const latest = this.#sources
@@ -45,7 +58,6 @@ export class Reader {
       if (!entity) break;
       taken.push(entity);
     }
-    return taken;
   }
 
   async #fill(source: Source): Promise<void> {

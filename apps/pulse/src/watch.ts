@@ -32,10 +32,10 @@ export class Watch<T> implements ReactiveController {
     this.#abort?.abort();
   }
 
-  /** Begins anew, when what is watched is another thing. */
-  restart(): void {
+  /** Begins anew, when what is watched is another thing, or more of the same. */
+  restart({ more = false } = {}): void {
     this.#abort?.abort();
-    this.value = undefined;
+    if (!more) this.value = undefined;
     void this.#follow();
   }
 

@@ -34,19 +34,23 @@ const same = (one: unknown, other: unknown): boolean =>
 
 export const keyOf = ({ type, id }: EntityKey): EntityKey => ({ type, id });
 
-/** Deletes, and offers to take it back. */
-export async function remove(entity: Entity): Promise<void> {
-  const key = keyOf(entity);
-  await store().delete(key, { seen: entity.fields });
-  toast(words.entry.deleted, { label: words.undo, run: () => undoDelete(key) });
+/** Deletes what belongs together, here and at the server, and offers to take it back. */
+export async function remove(entities: readonly Entity[]): Promise<void> {
+  const writes = entities.map(
+    (entity): WriteCall => ({ write: "delete", key: keyOf(entity), seen: entity.fields }),
+  );
+  await store().batch(writes, writes.length > 1);
+  const keys = entities.map(keyOf);
+  toast(words.entry.deleted, { label: words.undo, run: () => undoDelete(keys) });
 }
 
-/** Brings back what was deleted last of an entity. */
-export async function undoDelete(key: EntityKey): Promise<void> {
-  const entries = await store().history({ key });
-  const last = entries.filter((entry) => entry.cause === "deleted").at(-1);
-  if (!last) return;
-  await store().undo(last.history);
+/** Brings back what was deleted last of these entities. */
+export async function undoDelete(keys: readonly EntityKey[]): Promise<void> {
+  for (const key of keys) {
+    const entries = await store().history({ key });
+    const last = entries.filter((entry) => entry.cause === "deleted").at(-1);
+    if (last) await store().undo(last.history);
+  }
   toast(words.undone);
 }
 

@@ -53,3 +53,57 @@ test("a form", async () => {
   assert.deepEqual(device.complaints, []);
   await device.close();
 });
+
+/** Shows that both values of a blood pressure are deleted and brought back together, and that today
+ * shows no two values that were not measured together. */
+test("a blood pressure", async () => {
+  const device = await bench.device();
+  const page = await device.open();
+  await device.enter("blood pressure", true);
+  await device.quick("bp 120/80");
+  await device.quick("bp 130/90");
+  await device.go("timeline");
+  const row = (values) => page.getByRole("link", { name: new RegExp(`Blood pressure ${values}`) });
+  await row("120/80").waitFor();
+  await row("130/90").click();
+  await page.getByText("Diastolic pressure").waitFor();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("heading", { name: "This entry is not here" }).waitFor();
+  await device.go("timeline");
+  await page.getByText("2 entries shown").waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("4 entries shown").waitFor();
+  await row("120/80").waitFor();
+
+  await row("130/90").click();
+  await page.getByRole("button", { name: "Edit" }).click();
+  await page.getByLabel("When").fill("2026-01-02T08:15");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator("p.value").getByText("130 mmHg").waitFor();
+  await device.go("today");
+  await row("120/80").waitFor();
+  await device.untilChip("Up to date");
+  assert.deepEqual(device.complaints, []);
+  await device.close();
+});
+
+/** Shows that each goal can be opened, however many there are. */
+test("many goals", async () => {
+  const device = await bench.device();
+  const page = await device.open();
+  for (let goal = 1; goal <= 12; goal += 1) {
+    await device.go("add/Goal");
+    await page.getByLabel("What you want to reach").fill(`Goal number ${goal}`);
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "Dismiss" }).click();
+  }
+  const goals = page.getByRole("link", { name: /Goal number/ });
+  await device.go("today");
+  await page.getByRole("button", { name: "Show more" }).click();
+  await page.getByRole("button", { name: "Show more" }).waitFor({ state: "detached" });
+  assert.equal(await goals.count(), 12);
+  await goals.last().click();
+  await page.getByRole("button", { name: "Edit" }).waitFor();
+  assert.deepEqual(device.complaints, []);
+  await device.close();
+});

@@ -13,6 +13,7 @@ const { metricOf, readNumber } = await load("metrics");
 const { readLine } = await load("quick");
 const { readForm } = await load("kinds");
 const { keepUnshown, kindOf, typedOf } = await load("editing");
+const { partnerOf, rowsOf } = await load("entry-row");
 const { cells } = await load("exporting");
 const { routeOf } = await load("router");
 
@@ -100,6 +101,37 @@ test("an edited goal", () => {
   const before = typedOf({ type: "Goal", fields: pounds, updated_at: NOW });
   const percent = readForm("Goal", { ...before, metric: "OxygenSaturation" }, before);
   assert.match(percent.wrong.target, /between 50 % and 100 %/);
+});
+
+/** Shows that a list has both values of a blood pressure in one row, and only values that were
+ * measured together; each once, whatever the order. */
+test("blood pressures", () => {
+  let id = 0;
+  const half = (kind, value, start_ms, source = "by hand", type = "ManualReading") =>
+    ({ type, id: `a${++id}`, fields: { metric: `BloodPressure${kind}`, value, start_ms, source } });
+  const pair = (high, low, ...others) => [half("Systolic", high, ...others), half("Diastolic", low, ...others)];
+  const twiceInAMinute = [...pair(120, 80, NOW), ...pair(130, 90, NOW)];
+  const alone = [
+    half("Diastolic", 70, NOW, "a cuff"),
+    half("Systolic", 140, NOW + 1),
+    half("Systolic", 150, undefined),
+    half("Diastolic", 95, undefined),
+    half("Diastolic", 71, NOW, "by hand", "HealthMetric"),
+  ];
+  const all = [...twiceInAMinute, ...alone];
+  const shown = (list) => rowsOf(list)
+    .map(({ entity, other }) => [entity, other].map((one) => one?.fields.value))
+    .sort((one, next) => one[0] - next[0]);
+  const expected = [[70, undefined], [71, undefined], [95, undefined], [120, 80], [130, 90],
+    [140, undefined], [150, undefined]];
+  assert.deepEqual(shown(all), expected);
+  assert.deepEqual(shown([...all].reverse()), expected);
+  const [first, second] = [twiceInAMinute.slice(0, 2), twiceInAMinute.slice(2)];
+  for (const [high, low] of [first, second]) {
+    assert.equal(partnerOf(high, all), low);
+    assert.equal(partnerOf(low, all), high);
+  }
+  assert.equal(partnerOf(alone[0], all), undefined);
 });
 
 /** Shows that no cell of a table is a formula. */

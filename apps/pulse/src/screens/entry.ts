@@ -91,9 +91,10 @@ class Entry extends Screen {
 
   #shown(entity: Entity): TemplateResult {
     const { type, fields } = entity;
-    const { type: ownType, id } = this.#key;
-    const conflict = this.#conflicts.value?.find((open) => open.type === ownType && open.id === id);
     const other = partnerOf(entity, this.#atTheTime.value?.entities ?? []);
+    const both = other ? [entity, other] : [entity];
+    const conflict = this.#conflicts.value?.find((open) =>
+      both.some(({ type, id }) => open.type === type && open.id === id));
     const isOwn = OWN_TYPES.includes(type);
     return html`<h1 tabindex="-1">${nameOf(type, fields)}</h1>
       <div class="card">
@@ -115,7 +116,7 @@ class Entry extends Screen {
             : nothing}
           ${isOwn
             ? html`<button @click=${() => (this.editing = entity)}>${words.edit}</button>
-                <button class="danger" @click=${() => attempt(() => remove(entity))}>${words.remove}</button>`
+                <button class="danger" @click=${() => attempt(() => remove(both))}>${words.remove}</button>`
             : html`<p class="muted">${words.entry.onlyRead}</p>`}
         </div>
       </div>`;

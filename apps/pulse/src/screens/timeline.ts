@@ -16,6 +16,7 @@ import { wordsOf } from "../toast.js";
 import { ui } from "../ui.js";
 import { Watch } from "../watch.js";
 import { dayName } from "../when.js";
+import { attempt } from "../writing.js";
 
 const PAGE = 50;
 
@@ -37,16 +38,20 @@ class Timeline extends Screen {
     entities: { state: true },
     ended: { state: true },
     error: { state: true },
+    working: { state: true },
   };
   declare private entities: readonly Entity[] | undefined;
   declare private ended: boolean;
   declare private error: string | undefined;
+  /** Whether more is being read. */
+  declare private working: boolean;
   #reader: Reader | undefined;
   #reading = 0;
 
   constructor() {
     super();
     this.ended = false;
+    this.working = false;
     // What is on the first pages of each type says that something changed.
     for (const [type, order_by] of Object.entries(TIMED)) {
       new Watch<Page>(
@@ -90,11 +95,16 @@ class Timeline extends Screen {
   }
 
   readonly #more = async (): Promise<void> => {
+    if (this.working) return;
     const reading = this.#reading;
-    const more = await this.#reader!.take(PAGE);
-    if (reading !== this.#reading) return;
-    this.entities = [...(this.entities ?? []), ...more];
-    this.ended = more.length < PAGE;
+    this.working = true;
+    await attempt(async () => {
+      const more = await this.#reader!.take(PAGE);
+      if (reading !== this.#reading) return;
+      this.entities = [...(this.entities ?? []), ...more];
+      this.ended = more.length < PAGE;
+    });
+    this.working = false;
   };
 
   override render(): TemplateResult {
@@ -129,14 +139,15 @@ class Timeline extends Screen {
     }
     const days = Map.groupBy(rowsOf(entities), ({ entity }) => dayName(whenOf(entity)));
     const open = new Set(this.#conflicts.value?.map(({ type, id }) => `${type}/${id}`));
-    const isOpen = (row: Row): boolean => open.has(`${row.entity.type}/${row.entity.id}`);
+    const isOpen = ({ entity, other }: Row): boolean =>
+      [entity, other].some((half) => half && open.has(`${half.type}/${half.id}`));
     const hasAccount = Boolean(this.#account.value);
     return html`${[...days].map(([name, rows]) => html`<section>
         <h2>${name}</h2>
         <ul class="list card">${rows.map((row) => html`<li>${entryRow(row, { hasAccount, inConflict: isOpen(row) })}</li>`)}</ul>
       </section>`)}
       <p class="muted small">${words.timeline.count(entities.length)}</p>
-      ${this.ended ? nothing : html`<button @click=${this.#more}>${words.more}</button>`}`;
+      ${this.ended ? nothing : html`<button ?disabled=${this.working} @click=${this.#more}>${words.more}</button>`}`;
   }
 }
 

@@ -4,10 +4,11 @@ import type { Account, Page } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { number, pressure, sourceOf, valueOf, whenOf } from "../entries.js";
+import { rowsOf } from "../entry-row.js";
 import { icon } from "../icons.js";
 import { PRESSURE } from "../kinds.js";
 import { Latest } from "../latest.js";
-import { METRICS } from "../metrics.js";
+import { DIASTOLIC, METRICS, SYSTOLIC } from "../metrics.js";
 import { link } from "../router.js";
 import { Screen } from "../screen.js";
 import { words } from "../strings.js";
@@ -15,6 +16,10 @@ import { ui } from "../ui.js";
 import { shortWhen } from "../when.js";
 import { Watch } from "../watch.js";
 import "../quick-add.js";
+
+/** Among so many of the latest values, the two of one blood pressure are looked for. */
+const PRESSURES = 20;
+const GOALS = 10;
 
 interface Tile {
   readonly id: string;
@@ -49,14 +54,15 @@ class Today extends Screen {
   ];
 
   readonly #latest = new Map(METRICS.map(({ id }) => [id, new Latest(this, id)]));
-  readonly #systolic = new Latest(this, "BloodPressureSystolic");
-  readonly #diastolic = new Latest(this, "BloodPressureDiastolic");
+  readonly #systolic = new Latest(this, SYSTOLIC.id, PRESSURES);
+  readonly #diastolic = new Latest(this, DIASTOLIC.id, PRESSURES);
   readonly #account = new Watch<Account | null>(this, (sync, options) => sync.watchAccount(options));
   readonly #notes = new Watch<Page>(this, (sync, options) =>
     sync.watchQuery("Note", { order_by: "at_ms", descending: true, limit: 3 }, options),
   );
+  #goalsShown = GOALS;
   readonly #goals = new Watch<Page>(this, (sync, options) =>
-    sync.watchQuery("Goal", { limit: 10 }, options),
+    sync.watchQuery("Goal", { limit: this.#goalsShown }, options),
   );
 
   override render(): TemplateResult {
@@ -72,9 +78,14 @@ class Today extends Screen {
       <pulse-quick-add></pulse-quick-add>
       <h2>${words.today.latest}</h2>
       <ul class="tiles">${tiles.map((tile) => html`<li>${this.#tile(tile, isKnown)}</li>`)}</ul>
-      ${this.#list(words.today.goals, this.#goals.value)}
+      ${this.#list(words.today.goals, this.#goals.value, this.#moreGoals)}
       ${this.#list(words.today.notes, this.#notes.value)}`;
   }
+
+  readonly #moreGoals = (): void => {
+    this.#goalsShown += 5 * GOALS;
+    this.#goals.restart({ more: true });
+  };
 
   get #hasMore(): boolean {
     return [this.#notes, this.#goals].some(({ value }) => (value?.entities.length ?? 0) > 0);
@@ -98,7 +109,9 @@ class Today extends Screen {
   }
 
   #pressure(): Tile {
-    const [high, low] = [this.#systolic.entity, this.#diastolic.entity];
+    const values = [...this.#systolic.entities, ...this.#diastolic.entities];
+    const pairs = rowsOf(values).filter(({ other }) => other !== undefined);
+    const { entity: high, other: low } = pairs[0] ?? {};
     const [systolic, diastolic] = [number(high?.fields["value"]), number(low?.fields["value"])];
     const tile = { id: PRESSURE, label: "Blood pressure" };
     if (!high || systolic === undefined || diastolic === undefined) {
@@ -128,7 +141,7 @@ class Today extends Screen {
     </a>`;
   }
 
-  #list(title: string, page: Page | undefined): TemplateResult | typeof nothing {
+  #list(title: string, page: Page | undefined, more?: () => void): TemplateResult | typeof nothing {
     if (!page || page.entities.length === 0) return nothing;
     return html`<h2>${title}</h2>
       <ul class="list card notes">
@@ -137,7 +150,10 @@ class Today extends Screen {
             ${valueOf(entity.type, entity.fields)}
             <span class="small muted">${entity.type === "Note" ? shortWhen(whenOf(entity)) : nothing}</span>
           </a></li>`)}
-      </ul>`;
+      </ul>
+      ${more && page.next !== null
+        ? html`<p><button @click=${more}>${words.more}</button></p>`
+        : nothing}`;
   }
 }
 
