@@ -18,7 +18,7 @@ const QUEUE_SHOWN = 50;
 class Diagnostics extends Screen {
   static override styles = [
     ui,
-    css`dl { grid-template-columns: minmax(8rem, 18rem) 1fr; }
+    css`dl { grid-template-columns: min(18rem, 45%) 1fr; }
       .list li { padding: 0.6rem 0; }`,
   ];
   static override properties = {
