@@ -2,6 +2,7 @@
 
 import { LitElement, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
+import { doubtsAbout } from "./doubts.js";
 import { GOAL, NOTE, PRESSURE, readForm } from "./kinds.js";
 import type { Made, Typed, Wrong } from "./kinds.js";
 import { METRICS, metricOf } from "./metrics.js";
@@ -9,6 +10,7 @@ import type { Metric } from "./metrics.js";
 import { words } from "./strings.js";
 import { ui } from "./ui.js";
 import { toInput } from "./when.js";
+import { attempt } from "./writing.js";
 
 interface Field {
   readonly name: string;
@@ -23,6 +25,8 @@ export class EntryForm extends LitElement {
     kind: { attribute: false },
     typed: { attribute: false },
     made: { attribute: false },
+    edited: { attribute: false },
+    doubts: { state: true },
     wrong: { state: true },
     working: { state: true },
   };
@@ -32,11 +36,15 @@ export class EntryForm extends LitElement {
   declare typed: Typed;
   /** What is done with what it makes. */
   declare made: (made: readonly Made[]) => Promise<void> | void;
+  /** The id of the entry that is edited, if one is. */
+  declare edited: string | undefined;
   declare private wrong: Wrong;
   /** Whether it is being saved: what was tapped twice is saved once. */
   declare private working: boolean;
   /** The time that the form offers, the same for as long as it is open. */
   #began = "";
+  /** What was asked about what is in the fields; to save it once more is the answer. */
+  declare private doubts: readonly string[];
 
   constructor() {
     super();
@@ -44,6 +52,7 @@ export class EntryForm extends LitElement {
     this.typed = {};
     this.wrong = {};
     this.working = false;
+    this.doubts = [];
     this.made = () => {};
   }
 
@@ -51,6 +60,7 @@ export class EntryForm extends LitElement {
     if (!changed.has("kind")) return;
     this.#began = toInput(Date.now());
     this.wrong = {};
+    this.doubts = [];
   }
 
   #fields(): readonly Field[] {
@@ -89,10 +99,13 @@ export class EntryForm extends LitElement {
   }
 
   override render(): TemplateResult {
-    return html`<form novalidate @submit=${this.#submit} autocomplete="off">
+    return html`<form novalidate @submit=${this.#submit} @input=${this.#change}
+      autocomplete="off">
       ${this.#fields().map((field) => this.#field(field))}
+      <div role="alert">${this.doubts.map((doubt) => html`<p class="doubt">${doubt}</p>`)}</div>
       <div class="row">
-        <button class="primary" ?disabled=${this.working}>${words.save}</button>
+        <button class="primary" ?disabled=${this.working}>
+          ${this.doubts.length > 0 ? words.doubts.anyway : words.save}</button>
         <slot></slot>
       </div>
     </form>`;
@@ -144,6 +157,7 @@ export class EntryForm extends LitElement {
     const read = readForm(this.kind, typed, this.typed);
     this.wrong = "wrong" in read ? read.wrong : {};
     if ("made" in read) return this.#save(read.made);
+    this.doubts = [];
     await this.updateComplete;
     form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
   };
@@ -151,11 +165,20 @@ export class EntryForm extends LitElement {
   async #save(made: readonly Made[]): Promise<void> {
     this.working = true;
     try {
+      if (this.doubts.length === 0) {
+        await attempt(async () => (this.doubts = await doubtsAbout(made, this.edited)));
+        if (this.doubts.length > 0) return;
+      }
+      this.doubts = [];
       await this.made(made);
     } finally {
       this.working = false;
     }
   }
+
+  readonly #change = (): void => {
+    this.doubts = [];
+  };
 }
 
 customElements.define("pulse-form", EntryForm);

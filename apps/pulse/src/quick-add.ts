@@ -2,7 +2,9 @@
 
 import { LitElement, css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
+import { doubtsAbout } from "./doubts.js";
 import { nameOf, valueOf } from "./entries.js";
+import type { Made } from "./kinds.js";
 import { readLine } from "./quick.js";
 import { words } from "./strings.js";
 import { toast } from "./toast.js";
@@ -22,18 +24,22 @@ class QuickAdd extends LitElement {
     line: { state: true },
     refused: { state: true },
     working: { state: true },
+    doubts: { state: true },
   };
   declare private line: string;
   /** Why it was not added, in words. */
   declare private refused: string | undefined;
   /** Whether it is being added: what was tapped twice is added once. */
   declare private working: boolean;
+  /** What was asked about the line; to add it once more is the answer. */
+  declare private doubts: readonly string[];
 
   constructor() {
     super();
     this.line = "";
     this.refused = undefined;
     this.working = false;
+    this.doubts = [];
   }
 
   override render(): TemplateResult {
@@ -45,6 +51,7 @@ class QuickAdd extends LitElement {
         <button class="primary" ?disabled=${this.working}>${words.today.add}</button>
       </div>
       <p id="says" class="small ${this.refused ? "error" : "muted"}">${this.#says()}</p>
+      <div role="alert">${this.#asks()}</div>
     </form>`;
   }
 
@@ -56,9 +63,15 @@ class QuickAdd extends LitElement {
     return words.today.quickWill(parts.join(", "));
   }
 
+  #asks(): TemplateResult[] {
+    if (this.doubts.length === 0) return [];
+    return [...this.doubts, words.doubts.again].map((said) => html`<p class="small doubt">${said}</p>`);
+  }
+
   readonly #input = (event: InputEvent): void => {
     this.line = (event.target as HTMLInputElement).value;
     this.refused = undefined;
+    this.doubts = [];
   };
 
   readonly #submit = async (event: SubmitEvent): Promise<void> => {
@@ -69,13 +82,23 @@ class QuickAdd extends LitElement {
     this.refused = "wrong" in read ? read.wrong : undefined;
     if ("wrong" in read) return;
     this.working = true;
-    const isDone = await attempt(() => add(read.made));
+    const isDone = await attempt(() => this.#add(read.made));
     this.working = false;
-    if (!isDone) return;
+    if (!isDone || this.doubts.length > 0) return;
     // What was typed meanwhile stays.
     if (this.line === line) this.line = "";
     toast(words.add.saved);
   };
+
+  /** Adds what was read, unless there is something to ask about it that was not asked yet. */
+  async #add(made: readonly Made[]): Promise<void> {
+    if (this.doubts.length === 0) {
+      this.doubts = await doubtsAbout(made);
+      if (this.doubts.length > 0) return;
+    }
+    await add(made);
+    this.doubts = [];
+  }
 }
 
 customElements.define("pulse-quick-add", QuickAdd);

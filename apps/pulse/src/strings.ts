@@ -79,8 +79,13 @@ export const words = {
       when: "Choose a date and a time",
       order: "The first value of a blood pressure is the larger one",
     },
-    future: "This lies in the future.",
-    unusual: (latest: string) => `Quite different from your latest value, ${latest}. Is it right?`,
+  },
+  doubts: {
+    future: "This lies in the future. Is the time right?",
+    unusual: (what: string, latest: string) =>
+      `${what} is quite different from your latest value, ${latest}. Is it right?`,
+    anyway: "Save anyway",
+    again: "“Add” once more saves it as it is.",
   },
   timeline: {
     title: "Timeline",

@@ -16,6 +16,7 @@ export const ui = css`
   .muted { color: var(--muted); }
   .small { font-size: 0.875rem; }
   .error { color: var(--red); font-weight: 600; }
+  .doubt { color: var(--yellow); font-weight: 600; }
   .number { font-variant-numeric: tabular-nums; }
   .card {
     background: var(--surface);

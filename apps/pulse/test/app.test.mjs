@@ -49,6 +49,45 @@ test("entries without an account", async () => {
   await device.close();
 });
 
+/** Shows that what may be a slip of the keys is asked about before it is saved, in the form and in
+ * the line, and that the person has the last word. */
+test("values that may be slips", async () => {
+  const device = await bench.device();
+  const page = await device.open();
+  await device.quick("weight 78");
+  const line = page.getByLabel("Quick add");
+  const doubt = page.getByRole("alert").getByText("Weight is quite different from your latest value, 78 kg.");
+  await line.fill("weight 87.8");
+  await line.press("Enter");
+  await doubt.waitFor();
+  await page.getByRole("link", { name: /Weight 78 kg/ }).waitFor();
+  await line.fill("weight 77.8");
+  await doubt.waitFor({ state: "detached" });
+  await line.press("Enter");
+  await page.getByRole("link", { name: /Weight 77.8 kg/ }).waitFor();
+  await line.fill("weight 60");
+  await line.press("Enter");
+  await page.getByText("“Add” once more saves it as it is.").waitFor();
+  await line.press("Enter");
+  await page.getByRole("link", { name: /Weight 60 kg/ }).waitFor();
+
+  await device.go("add/Note");
+  await page.getByLabel("Text", { exact: true }).fill("written ahead");
+  const ahead = new Date(Date.now() + 3 * 86_400_000).toISOString().slice(0, 16);
+  await page.getByLabel("When").fill(ahead);
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("alert").getByText("This lies in the future.").waitFor();
+  await page.getByLabel("Text", { exact: true }).fill("a plan");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByRole("button", { name: "Save anyway" }).click();
+  await page.getByRole("link", { name: /a plan/ }).waitFor();
+  await device.go("timeline");
+  assert.equal(await page.getByRole("link", { name: /written ahead/ }).count(), 0);
+  assert.equal(await page.getByRole("link", { name: /kg/ }).count(), 3);
+  quiet(device);
+  await device.close();
+});
+
 /** Shows that the app starts with the server stopped, that what is added, edited and deleted
  * meanwhile arrives once at the server, and that another device then has the same. */
 test("without a server", async () => {

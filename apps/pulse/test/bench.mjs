@@ -1,13 +1,16 @@
 // What the tests share: a real server with the built app, and browsers that open it.
 
-import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 
+const run = promisify(execFile);
+const PASSWORD = "a long enough password";
 const PROGRAM = process.env.CLARITY_PROGRAM ?? "target/debug/clarity";
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const APP = fileURLToPath(new URL("../dist", import.meta.url));
@@ -32,11 +35,11 @@ export class Bench {
   }
 
   /** Starts it, again at the same address after it was stopped. */
-  async startServer(listen = new URL(this.address).host) {
+  async startServer(listen = new URL(this.address).host, ...more) {
     const data = join(this.folder, "server");
     this.server = spawn(
       PROGRAM,
-      ["serve", "--json", "--open-sign-up", "--listen", listen, "--data", data, "--app", APP],
+      ["serve", "--json", "--open-sign-up", "--listen", listen, "--data", data, "--app", APP, ...more],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     for await (const line of createInterface({ input: this.server.stdout })) {
@@ -52,6 +55,32 @@ export class Bench {
     const ended = new Promise((resolve) => this.server.once("exit", resolve));
     this.server.kill("SIGTERM");
     await ended;
+  }
+
+  /** Keeps the server's data as they are now; the answer has it run with these again, as after a
+   * backup was restored. */
+  async backUp() {
+    const { host } = new URL(this.address);
+    const [data, copy] = [join(this.folder, "server"), join(this.folder, "backup")];
+    await this.stopServer();
+    await cp(data, copy, { recursive: true });
+    await this.startServer(host);
+    return async () => {
+      await this.stopServer();
+      await rm(data, { recursive: true });
+      await cp(copy, data, { recursive: true });
+      await this.startServer(host, "--restored");
+    };
+  }
+
+  /** The program as another device, with a store of its own: it answers what a command says. */
+  commandLine(name) {
+    const folder = join(this.folder, name);
+    const environment = { ...process.env, CLARITY_STORE: folder, CLARITY_PASSWORD: PASSWORD };
+    return async (...command) => {
+      const { stdout } = await run(PROGRAM, ["device", "--json", ...command], { env: environment });
+      return stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+    };
   }
 
   /** A browser's profile of its own: another device. */
@@ -119,8 +148,18 @@ export class Device {
     await this.go("account");
     await this.page.getByRole("radio", { name: isNew ? "I am new here" : "I have an account" }).check();
     await this.page.getByLabel("Name", { exact: true }).fill(name);
-    await this.page.getByLabel(/^Password/).fill("a long enough password");
+    await this.page.getByLabel(/^Password/).fill(PASSWORD);
     await this.page.getByRole("button", { name: isNew ? "Create account" : "Sign in" }).click();
+    await this.page.getByText(`Signed in as ${name}.`).waitFor();
+    await this.page.getByRole("button", { name: "Dismiss" }).click();
+  }
+
+  /** Signs in again, where the app asks for it. */
+  async enterAgain(name) {
+    await this.go("account");
+    await this.page.getByRole("heading", { name: "Please sign in again" }).waitFor();
+    await this.page.getByLabel(/^Password/).fill(PASSWORD);
+    await this.page.getByRole("button", { name: "Sign in", exact: true }).click();
     await this.page.getByText(`Signed in as ${name}.`).waitFor();
     await this.page.getByRole("button", { name: "Dismiss" }).click();
   }

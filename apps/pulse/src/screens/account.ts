@@ -49,9 +49,16 @@ class AccountScreen extends Screen {
     return html`<h1 tabindex="-1">${words.account.title}</h1>
       ${account === undefined
         ? html`<p class="muted">${words.loading}</p>`
-        : account?.signed_in
+        : account?.signed_in && !this.#isRefused
           ? this.#signedIn(account)
-          : this.#way(account)}`;
+          : this.#way(account)}
+      ${this.loss ? this.#leaving(this.loss) : nothing}`;
+  }
+
+  /** Whether the server does not take what this device signed in with any more. */
+  get #isRefused(): boolean {
+    const { attention = [] } = this.#status.value ?? {};
+    return attention.includes("auth_required") || attention.includes("access_removed");
   }
 
   #way(account: Account | null): TemplateResult {
@@ -72,8 +79,13 @@ class AccountScreen extends Screen {
         <div class="field"><label for="device">${a.device}</label>
           <input id="device" name="device" required .value=${deviceName()} /></div>
         <p class="error" role="alert">${this.error}</p>
-        <button class="primary" ?disabled=${this.working}>
-          ${this.working ? a.working : isNew ? a.signUp : a.signIn}</button>
+        <div class="row">
+          <button class="primary" ?disabled=${this.working}>
+            ${this.working ? a.working : isNew ? a.signUp : a.signIn}</button>
+          ${account
+            ? html`<button type="button" @click=${this.#ask}>${a.signOut}</button>`
+            : nothing}
+        </div>
       </form>
     </div>`;
   }
@@ -117,8 +129,7 @@ class AccountScreen extends Screen {
           <button class="primary" ?disabled=${this.working} @click=${this.#sync}>${a.syncNow}</button>
           <button @click=${this.#ask}>${a.signOut}</button>
         </div>
-      </div>
-      ${this.loss ? this.#leaving(this.loss) : nothing}`;
+      </div>`;
   }
 
   readonly #sync = async (): Promise<void> => {

@@ -173,7 +173,8 @@ class Entry extends Screen {
   #form(entity: Entity): TemplateResult {
     return html`<h1 tabindex="-1">${words.add.edit(nameOf(entity.type, entity.fields))}</h1>
       <div class="card">
-        <pulse-form .kind=${kindOf(entity)} .typed=${typedOf(entity)} .made=${this.#save}>
+        <pulse-form .kind=${kindOf(entity)} .typed=${typedOf(entity)}
+          .edited=${entity.id} .made=${this.#save}>
           <button type="button" @click=${() => (this.editing = undefined)}>${words.cancel}</button>
         </pulse-form>
       </div>`;

@@ -14,6 +14,8 @@ const SCREENS: Readonly<Record<string, string>> = {
   "manage-storage": "settings",
   "save-copy": "export",
   "export-unsent": "export",
+  // Signing in again is offered there as well: what waits is sent then.
+  "erase-device": "account",
   "review-conflicts": "conflicts",
 };
 
