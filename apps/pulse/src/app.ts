@@ -1,17 +1,19 @@
 // The frame of the app: the bar with the sync's state, the navigation, and the screen that the
 // address names.
 
+import type { Action, ClaritySyncDetails } from "@clarity/sync-elements";
 import { LitElement, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { frame } from "./frame.css.js";
 import { icon } from "./icons.js";
 import { MAIN, MORE } from "./places.js";
-import { currentRoute, go, link } from "./router.js";
+import { currentRoute, link } from "./router.js";
 import type { Route } from "./router.js";
 import { screenOf } from "./screens.js";
 import { Screen } from "./screen.js";
 import { store, whenOpen } from "./store.js";
 import { words } from "./strings.js";
+import { APP_ACTIONS, act, openEntity } from "./sync-actions.js";
 import { ui } from "./ui.js";
 import "./elements.js";
 import "./toasts.js";
@@ -22,15 +24,19 @@ class App extends LitElement {
     route: { state: true },
     state: { state: true },
     error: { state: true },
+    hasDetails: { state: true },
   };
   declare private route: Route;
   declare private state: "opening" | "open" | "failed";
   declare private error: string;
+  /** Whether the details of the sync are open over or beside the screen. */
+  declare private hasDetails: boolean;
 
   constructor() {
     super();
     this.route = currentRoute();
     this.state = "opening";
+    this.hasDetails = false;
     addEventListener("hashchange", () => void this.#navigate());
     whenOpen().then(
       () => (this.state = "open"),
@@ -61,14 +67,40 @@ class App extends LitElement {
         <a class="brand" href=${link("today")}>
           <img src="/icon.svg" alt="" width="28" height="28" /><span>${words.app}</span></a>
         ${this.state === "open" ? html`<clarity-sync-status .sync=${store()}
-          @clarity-open-details=${() => go("sync")}></clarity-sync-status>` : nothing}
+          @clarity-open-details=${this.#showDetails}></clarity-sync-status>` : nothing}
       </header>
       ${this.#navigation()}
       <main id="main" tabindex="-1">
         ${this.state === "open" ? [this.#notice(), screenOf(this.route)] : this.#opening()}
       </main>
+      ${this.hasDetails ? this.#details() : nothing}
       <pulse-toasts></pulse-toasts>`;
   }
+
+  #details(): TemplateResult {
+    const close = (): void => this.#shownDetails?.close();
+    const choose = (event: CustomEvent<{ action: Action }>): void => {
+      if (act(event)) close();
+    };
+    const open = (event: CustomEvent<{ key: { type: string; id: string } }>): void => {
+      openEntity(event);
+      close();
+    };
+    return html`<clarity-sync-details .sync=${store()} .appActions=${APP_ACTIONS}
+      @clarity-action=${choose} @clarity-open-entity=${open} @clarity-close=${() => (this.hasDetails = false)}>
+    </clarity-sync-details>`;
+  }
+
+  get #shownDetails(): ClaritySyncDetails | null {
+    return this.renderRoot.querySelector("clarity-sync-details");
+  }
+
+  readonly #showDetails = async (): Promise<void> => {
+    this.hasDetails = true;
+    await this.updateComplete;
+    await this.#shownDetails?.updateComplete;
+    this.#shownDetails?.show();
+  };
 
   override updated(): void {
     const named = words.nav[this.route.screen as keyof typeof words.nav];

@@ -24,6 +24,7 @@ export const frame = css`
   main { padding: 1.25rem 1rem 7rem; max-width: 62rem; }
   main:focus { outline: none; }
   main.alone { max-width: 34rem; margin: 10vh auto 0; }
+  clarity-sync-details { position: relative; z-index: 7; }
   .notice { border-color: var(--yellow); }
   nav {
     position: fixed; inset: auto 0 0 0; z-index: 5; display: flex;

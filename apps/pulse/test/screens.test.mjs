@@ -110,3 +110,38 @@ test("every screen is for everybody", async () => {
   assert.deepEqual(device.complaints, []);
   await device.close();
 });
+
+/** Shows that the details of the sync open beside a wide screen, which stays in use, and over all
+ * of a phone; that Escape gives the focus back; and that what they offer leads to its screen. */
+test("the details of the sync open over any screen", async () => {
+  const device = await bench.device();
+  const page = await device.open();
+  const chip = page.getByRole("button", { name: /^Sync status/ });
+  const details = page.getByRole("dialog", { name: "Sync" });
+  const title = details.getByRole("heading", { name: "Sync", exact: true });
+  const focused = (locator) => locator.evaluate((element) => element.matches(":focus"));
+  for (const [size, viewport, isModal] of [["desktop", DESKTOP, false], ["phone", PHONE, true]]) {
+    await page.setViewportSize(viewport);
+    await chip.click();
+    await title.waitFor();
+    assert.equal(await focused(title), true, `${size}: the heading has the focus`);
+    assert.equal(await details.evaluate((dialog) => dialog.matches(":modal")), isModal, size);
+    assert.deepEqual(await flaws(page), [], size);
+    await device.picture(`details-${size}`);
+    if (!isModal) {
+      await page.getByLabel("Quick add").fill("beside it");
+      await title.focus();
+    }
+    await page.keyboard.press("Escape");
+    await details.waitFor({ state: "detached" });
+    assert.equal(await focused(chip), true, `${size}: the focus is back`);
+  }
+  await chip.click();
+  await details.getByRole("button", { name: "Sign in" }).click();
+  const account = page.getByRole("heading", { name: "Account", level: 1 });
+  await account.waitFor();
+  await details.waitFor({ state: "detached" });
+  assert.equal(await focused(account), true, "the new screen's heading has the focus");
+  assert.deepEqual(device.complaints, []);
+  await device.close();
+});
