@@ -62,19 +62,20 @@ class App extends LitElement {
 
   override render(): TemplateResult {
     if (this.state === "failed") return this.#failure();
+    const beside = this.hasDetails ? "beside" : nothing;
     return html`<button class="skip" @click=${this.#toMain}>${words.skip}</button>
-      <header>
+      <header class=${beside}>
         <a class="brand" href=${link("today")}>
           <img src="/icon.svg" alt="" width="28" height="28" /><span>${words.app}</span></a>
         ${this.state === "open" ? html`<clarity-sync-status .sync=${store()}
           @clarity-open-details=${this.#showDetails}></clarity-sync-status>` : nothing}
       </header>
       ${this.#navigation()}
-      <main id="main" tabindex="-1">
+      <main id="main" class=${beside} tabindex="-1">
         ${this.state === "open" ? [this.#notice(), screenOf(this.route)] : this.#opening()}
       </main>
       ${this.hasDetails ? this.#details() : nothing}
-      <pulse-toasts></pulse-toasts>`;
+      <pulse-toasts class=${beside}></pulse-toasts>`;
   }
 
   #details(): TemplateResult {

@@ -58,6 +58,11 @@ export const frame = css`
     main { margin-left: 14rem; padding: 2rem 2.5rem 4rem; }
     main.alone { margin: 10vh auto 0; }
   }
+  /* The details of the sync are 28rem wide. Where there is room for both, they cover nothing. */
+  @media (min-width: 900px) { pulse-toasts.beside { inset-inline-end: 29.5rem; } }
+  @media (min-width: 1200px) {
+    header.beside, main.beside { margin-right: 28rem; }
+  }
   /* What scrolls is between the bars, so that a notice takes its room from it and covers nothing. */
   @media (min-height: 421px) and (max-width: 899px) {
     :host { display: flex; flex-direction: column; height: 100dvh; min-height: 0; }

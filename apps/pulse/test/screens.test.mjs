@@ -129,6 +129,8 @@ test("the details of the sync open over any screen", async () => {
     assert.deepEqual(await flaws(page), [], size);
     await device.picture(`details-${size}`);
     if (!isModal) {
+      const [main, panel] = await Promise.all([page.locator("#main").boundingBox(), details.boundingBox()]);
+      assert.ok(main.x + main.width <= panel.x, "they are beside each other");
       await page.getByLabel("Quick add").fill("beside it");
       await title.focus();
     }
