@@ -10,6 +10,7 @@ export default defineConfig({
     // Nothing is put into other files: the server's policy lets no script and no style run inline.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: { input: ["index.html", "lab.html"] },
   },
   worker: { format: "es" },
   plugins: [

@@ -107,7 +107,7 @@ export class Device {
     this.address = address;
   }
 
-  async open(route = "today") {
+  async open(route = "today", path = "/") {
     this.page = await this.context.newPage();
     this.page.on("console", (message) => {
       if (message.type() !== "error") return;
@@ -116,7 +116,7 @@ export class Device {
       this.complaints.push(message.text());
     });
     this.page.on("pageerror", (error) => this.complaints.push(String(error)));
-    await this.page.goto(`${this.address}/#/${route}`);
+    await this.page.goto(`${this.address}${path}#/${route}`);
     await this.heading();
     return this.page;
   }

@@ -1,12 +1,10 @@
 // Every screen, in the sizes and looks that people have, for everybody to use.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
+import { flaws } from "./axe.mjs";
 import { Bench, DESKTOP, NARROW, PHONE } from "./bench.mjs";
 
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const DAY = 86_400_000;
 
 /** @type {Bench} */
@@ -50,15 +48,6 @@ async function withEntries() {
   await device.page.getByRole("button", { name: "Save" }).click();
   await device.page.getByRole("button", { name: "Dismiss" }).click();
   return device;
-}
-
-/** What axe finds on the screen. */
-async function flaws(page) {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, {
-    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-  }));
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join("; ")}`);
 }
 
 /** Shows that axe finds nothing on any screen, light and dark, and that nothing is wider than a

@@ -1,7 +1,7 @@
 import { environmentOf } from "./environment.js";
 import type { Environment } from "./environment.js";
 import { SyncError } from "./errors.js";
-import { Link } from "./link.js";
+import { Link, ownWorker } from "./link.js";
 import type {
   Absence,
   Account,
@@ -56,6 +56,11 @@ export interface OpenOptions {
    * gone with the page, unless it was synchronised; {@link ClaritySync.environment} says so.
    */
   readonly allowMemory?: boolean;
+  /**
+   * Starts a worker that runs `@clarity/sync/worker`, where a page wants something else in it as
+   * well, such as a `fetch` that goes another way. It is called again each time that a worker ended.
+   */
+  readonly startWorker?: () => Worker;
 }
 
 /** What every call takes. */
@@ -111,7 +116,8 @@ export class ClaritySync {
   static async open(options: OpenOptions = {}): Promise<ClaritySync> {
     const environment = await environmentOf(options.allowMemory ?? false);
     const inMemory = environment.storage === "memory";
-    const link = new Link({ store: options.store ?? "default", inMemory });
+    const { store = "default", startWorker = ownWorker } = options;
+    const link = new Link({ store, inMemory, startWorker });
     const sync = new ClaritySync(link, environment);
     try {
       await sync.status();

@@ -28,7 +28,13 @@ export interface Place {
   readonly store: string;
   /** Whether it is in memory, for this page alone. */
   readonly inMemory: boolean;
+  /** Starts a worker. */
+  readonly startWorker: () => Worker;
 }
+
+/** Starts the worker of this package as it is. */
+export const ownWorker = (): Worker =>
+  new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 
 export class Link {
   /** The name of this page among those of the store. */
@@ -160,7 +166,7 @@ export class Link {
       this.#fail(new SyncError("worker", "the worker with the store ends again and again; reload"));
       return;
     }
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    const worker = this.#place.startWorker();
     this.#worker = worker;
     worker.onmessage = (event: MessageEvent<FromWorker>) => {
       if (event.data.kind === "alive") this.#watchOver(name);

@@ -1,0 +1,4 @@
+import "./lab.js";
+import { applyTheme } from "../theme.js";
+
+applyTheme();
