@@ -4,7 +4,7 @@ import { css } from "lit";
 
 export const frame = css`
   :host { min-height: 100dvh; display: block; }
-  .skip { position: fixed; top: 0.5rem; left: 0.5rem; z-index: 10; transform: translateY(-200%); }
+  .skip { position: fixed; top: 0.5rem; inset-inline-start: 0.5rem; z-index: 10; transform: translateY(-200%); }
   .skip:focus { transform: none; }
   header {
     position: sticky; top: 0; z-index: 5; min-height: 56px; padding: 0.35rem 1rem;
@@ -43,8 +43,8 @@ export const frame = css`
   @media (min-width: 900px) {
     header { padding-inline: 1.5rem; }
     nav {
-      inset: 57px auto 0 0; width: 14rem; flex-direction: column; overflow-y: auto;
-      border-top: 0; border-right: 1px solid var(--line); padding: 1rem 0.75rem;
+      inset-block: 57px 0; inset-inline: 0 auto; width: 14rem; flex-direction: column; overflow-y: auto;
+      border-top: 0; border-inline-end: 1px solid var(--line); padding: 1rem 0.75rem;
     }
     nav a {
       flex: none; flex-direction: row; justify-content: flex-start; gap: 0.8rem;
@@ -55,13 +55,13 @@ export const frame = css`
     nav a[aria-current] { background: var(--raised); }
     nav .narrow { display: none; }
     .wide { display: block; margin-top: 1rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-    main { margin-left: 14rem; padding: 2rem 2.5rem 4rem; }
+    main { margin-inline-start: 14rem; padding: 2rem 2.5rem 4rem; }
     main.alone { margin: 10vh auto 0; }
   }
   /* The details of the sync are 28rem wide. Where there is room for both, they cover nothing. */
   @media (min-width: 900px) { pulse-toasts.beside { inset-inline-end: 29.5rem; } }
   @media (min-width: 1200px) {
-    header.beside, main.beside { margin-right: 28rem; }
+    header.beside, main.beside { margin-inline-end: 28rem; }
   }
   /* What scrolls is between the bars, so that a notice takes its room from it and covers nothing. */
   @media (min-height: 421px) and (max-width: 899px) {

@@ -27,8 +27,8 @@ class Timeline extends Screen {
     css`
       .head { margin-bottom: 1rem; }
       .head h1 { margin: 0; }
-      .head label { margin: 0; display: flex; gap: 0.5rem; align-items: center; font-weight: 400; }
-      .head select { width: auto; min-width: 0; }
+      .head label { margin: 0; min-width: 0; display: flex; gap: 0.5rem; align-items: center; font-weight: 400; }
+      .head select { flex: 1; width: auto; min-width: 0; }
       section h2 { margin: 1.25rem 0 0.5rem; font-size: 1rem; color: var(--muted); }
       .card { padding: 0.25rem 1rem; }
     `,
