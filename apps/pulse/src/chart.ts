@@ -130,7 +130,7 @@ class Chart extends LitElement {
       height: HEIGHT,
       // Days are days in UTC, as the store has them.
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
-      scales: { x: { range: (_, least, most) => this.#ends(least, most) }, y: { range: this.#height } },
+      scales: { x: { range: ({ data: [at] }) => this.#ends(at[0]!, at.at(-1)!) }, y: { range: this.#height } },
       axes: [{ ...axis, space: 64, values: (_, at) => at.map((s) => this.#mark(s)) }, { ...axis, size: 68 }],
       series,
       bands,
@@ -139,7 +139,8 @@ class Chart extends LitElement {
     };
   }
 
-  /** Room at both ends, so that a single point is in the middle and no bar is cut. */
+  /** Room at both ends, so that a single point is in the middle and no bar is cut. The ends are those
+   * of the data: the library itself takes a single point for the beginning of years. */
   #ends(least: number, most: number): [number, number] {
     const room = (this.monthly ? 15 : 0.6) * DAY_S;
     return [least - room, most + room];

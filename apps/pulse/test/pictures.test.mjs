@@ -179,3 +179,28 @@ test("every screen fits", async () => {
   assert.deepEqual(found, []);
   assert.deepEqual(device.complaints, []);
 });
+
+/** Shows that a metric with values of one month only has its bar in the middle of the chart. */
+test("a single bar is in the middle", async () => {
+  const { page } = device;
+  await page.setViewportSize(DESKTOP);
+  await device.go("trends/StepCount/All");
+  const canvas = page.locator("pulse-chart canvas");
+  await canvas.waitFor();
+  const bar = () => canvas.evaluate((canvas) => {
+    const plot = canvas.parentElement.querySelector(".u-over").getBoundingClientRect();
+    const { left, width } = canvas.getBoundingClientRect();
+    const scale = canvas.width / width;
+    // Just above the axis there is nothing but the grid, a pixel wide, and the bar.
+    const y = Math.round((plot.bottom - canvas.getBoundingClientRect().top - 8) * scale);
+    const { data } = canvas.getContext("2d").getImageData(0, y, canvas.width, 1);
+    const isDrawn = (x) => data[4 * x + 3] === 255;
+    const columns = Array.from({ length: canvas.width }, (_, x) => x).filter(
+      (x) => [-2, 0, 2].every((by) => isDrawn(x + by)));
+    const middle = (columns[0] + columns.at(-1)) / 2 / scale + left;
+    return { width: columns.length / scale, off: Math.abs(middle - (plot.left + plot.right) / 2) };
+  });
+  const { width, off } = await bar();
+  assert.ok(width > 20, `${width} wide`);
+  assert.ok(off < 2, `${off} off the middle`);
+});
