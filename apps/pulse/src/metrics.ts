@@ -78,8 +78,11 @@ export function metricOf(id: string, unit = ""): Metric {
 
 /** A number as this person's language writes it. */
 export function shownNumber(of: Metric, value: number): string {
-  const maximumFractionDigits = of.decimals;
-  return (value * of.factor).toLocaleString(undefined, { maximumFractionDigits });
+  const shown = value * of.factor;
+  // A little is not nothing.
+  const isLittle = shown !== 0 && Math.abs(shown) < 0.5 / 10 ** of.decimals;
+  const digits = isLittle ? { maximumSignificantDigits: 1 } : { maximumFractionDigits: of.decimals };
+  return shown.toLocaleString(undefined, digits);
 }
 
 export function shownValue(of: Metric, value: number): string {

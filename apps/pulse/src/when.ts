@@ -4,13 +4,15 @@ const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-di
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
 const longDay = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const relativeDay = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const midnight = (ms: number): number => new Date(ms).setHours(0, 0, 0, 0);
+/** When the day of a time began here. */
+export const midnight = (ms: number): number => new Date(ms).setHours(0, 0, 0, 0);
 
 /** The time today, the day otherwise. */
 export function shortWhen(ms: number): string {
@@ -28,7 +30,7 @@ export function dayName(ms: number): string {
   const days = Math.round((midnight(ms) - midnight(Date.now())) / DAY);
   const name = longDay.format(ms);
   if (days !== 0 && days !== -1) return name;
-  const word = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" }).format(days, "day");
+  const word = relativeDay.format(days, "day");
   return `${word.charAt(0).toUpperCase()}${word.slice(1)}, ${name}`;
 }
 

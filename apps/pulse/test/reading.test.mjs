@@ -9,7 +9,7 @@ const load = async (name) => {
   const path = fileURLToPath(new URL(`../src/${name}.ts`, import.meta.url));
   return (await runnerImport(path, { configFile: false, logLevel: "error" })).module;
 };
-const { metricOf, readNumber } = await load("metrics");
+const { metricOf, readNumber, shownValue } = await load("metrics");
 const { readLine } = await load("quick");
 const { readForm } = await load("kinds");
 const { keepUnshown, kindOf, typedOf } = await load("editing");
@@ -19,6 +19,16 @@ const { routeOf } = await load("router");
 
 const read = (metric, text) => readNumber(metricOf(metric), text);
 const NOW = Date.UTC(2026, 0, 1);
+/** Shows that a little of something is not shown as nothing of it. */
+test("small values", () => {
+  const shown = (metric, value) => shownValue(metricOf(metric), value);
+  assert.equal(shown("ActiveEnergyBurned", 0.246), "0.2 kcal");
+  assert.equal(shown("ActiveEnergyBurned", 0.6), "1 kcal");
+  assert.equal(shown("ActiveEnergyBurned", 0), "0 kcal");
+  assert.equal(shown("DistanceWalkingRunning", 3.4), "0.003 km");
+  assert.equal(shown("DistanceWalkingRunning", 12), "0.01 km");
+});
+
 /** What a line makes: the metric and its stored value. */
 const quick = (line) => readLine(line, NOW).made?.map(({ fields }) => [fields.metric, fields.value]);
 

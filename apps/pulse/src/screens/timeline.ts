@@ -15,7 +15,7 @@ import type { Filter } from "../timeline.js";
 import { wordsOf } from "../toast.js";
 import { ui } from "../ui.js";
 import { Watch } from "../watch.js";
-import { dayName } from "../when.js";
+import { dayName, midnight } from "../when.js";
 import { attempt } from "../writing.js";
 
 const PAGE = 50;
@@ -137,13 +137,13 @@ class Timeline extends Screen {
       return html`<div class="card"><p>${words.timeline.empty}</p>
         <p><a class="button primary" href=${link("add")}>${words.timeline.emptyAdd}</a></p></div>`;
     }
-    const days = Map.groupBy(rowsOf(entities), ({ entity }) => dayName(whenOf(entity)));
+    const days = Map.groupBy(rowsOf(entities), ({ entity }) => midnight(whenOf(entity)));
     const open = new Set(this.#conflicts.value?.map(({ type, id }) => `${type}/${id}`));
     const isOpen = ({ entity, other }: Row): boolean =>
       [entity, other].some((half) => half && open.has(`${half.type}/${half.id}`));
     const hasAccount = Boolean(this.#account.value);
-    return html`${[...days].map(([name, rows]) => html`<section>
-        <h2>${name}</h2>
+    return html`${[...days].map(([day, rows]) => html`<section>
+        <h2>${dayName(day)}</h2>
         <ul class="list card">${rows.map((row) => html`<li>${entryRow(row, { hasAccount, inConflict: isOpen(row) })}</li>`)}</ul>
       </section>`)}
       <p class="muted small">${words.timeline.count(entities.length)}</p>
