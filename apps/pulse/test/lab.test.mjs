@@ -148,7 +148,9 @@ test("broken networks", async () => {
   await lab.logged("Phone A", "a gateway answered 502");
   await a.says("Waiting to be sent: 1");
   await b.airplane();
-  await b.edit("Text", "Slept well.\nWoke up late.\n");
+  await b.field("Text").fill("Slept well.\nWoke up late.\n");
+  await b.button("Save text of the note").click();
+  await b.says("Waiting to be sent: 1");
   await lab.page.reload();
   for (const phone of [a, b]) {
     await has(phone, "Title", "Walk far");
@@ -189,8 +191,9 @@ test("the lab is for everybody", async () => {
     for (const [size, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
       await page.setViewportSize(viewport);
       await lab.device.picture(`lab-${size}-${scheme}`);
+      // On the wide screen the pointer still rests on the switch.
+      found.push(...(await flaws(page)));
     }
-    found.push(...(await flaws(page)));
   }
   await page.setViewportSize(NARROW);
   const width = await page.evaluate(() => document.documentElement.scrollWidth);

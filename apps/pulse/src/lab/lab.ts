@@ -77,6 +77,8 @@ class Lab extends LitElement {
     try {
       this.#phones ??= await openPhones((side, exchange) => this.#hear(side, exchange));
       this.state = (await areSetUp(this.#phones)) ? "ready" : "empty";
+      // A reload brings the good network back, which the phones may still wait for.
+      this.#setNetwork("good");
     } catch (error) {
       this.#fail(error);
     }

@@ -48,7 +48,7 @@ class PhoneView extends LitElement {
       .track::before {
         content: ""; width: 1rem; height: 100%; border-radius: 50%; background: currentColor;
       }
-      [aria-checked="true"] { background: var(--accent); color: var(--on-accent); border-color: var(--accent); }
+      [aria-checked="true"], [aria-checked="true"]:hover { background: var(--accent); color: var(--on-accent); border-color: var(--accent); }
       [aria-checked="true"] .track { justify-content: flex-end; }
       .state { margin: 0.75rem 0; }
       h3 { margin: 0 0 0.25rem; font-size: 1.05rem; }
