@@ -40,7 +40,7 @@ async function inConflict(name, options = {}) {
   await a.untilChip("Up to date");
   await b.context.setOffline(false);
   await b.go("conflicts");
-  await b.page.getByRole("link", { name: /Differs in: Value/ }).click();
+  await b.page.getByRole("link", { name: /^Weight Differs in: Value/ }).click();
   await b.page.getByRole("button", { name: "Keep my version" }).waitFor();
   return { a, b };
 }
