@@ -97,7 +97,7 @@ export function entryRow({ entity, other }: Row, marks: Marks): TemplateResult {
     <span class="what wrap">${name}
       ${detail ? html`<span class="small muted">${detail}</span>` : nothing}
       ${badges(entity.pending || other?.pending === true, marks)}</span>
-    <span class="value number">${value}</span>
+    <span class="value number"><bdi>${value}</bdi></span>
   </a>`;
 }
 

@@ -75,6 +75,44 @@ test("the server's version, and undo", async () => {
   await settled(both, 81);
 });
 
+/** Shows that both versions are read as they were written, also on a page from right to left. */
+test("values from right to left", async () => {
+  const both = await inConflict("right to left");
+  const { page } = both.b;
+  await page.evaluate(() => (document.documentElement.dir = "rtl"));
+  for (const value of ["80 kg", "81 kg", "82 kg"]) await readsInOrder(page, value);
+  await both.b.go("timeline");
+  await readsInOrder(page, "81 kg");
+  await both.b.go("today");
+  await readsInOrder(page, "81 kg");
+  await page.evaluate(() => (document.documentElement.dir = ""));
+  await both.b.go("conflicts");
+  await page.getByRole("link", { name: /Differs in: Value/ }).click();
+  await page.getByRole("button", { name: "Keep my version" }).click();
+  await settled(both, 81);
+});
+
+/** Shows that the number of a value is to the left of its unit. */
+async function readsInOrder(page, value) {
+  const shown = page.getByText(value, { exact: true }).first();
+  const [first, last] = await shown.evaluate((element) => {
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const signs = [];
+    while (texts.nextNode()) {
+      const { currentNode: node } = texts;
+      for (let at = 0; at < node.data.length; at++) {
+        if (/\s/.test(node.data[at])) continue;
+        const range = document.createRange();
+        range.setStart(node, at);
+        range.setEnd(node, at + 1);
+        signs.push(range.getBoundingClientRect().left);
+      }
+    }
+    return [signs[0], signs.at(-1)];
+  });
+  assert.ok(first < last, `${value}: the number is at ${first}, the unit ends at ${last}`);
+}
+
 /** Shows that a merged version is saved only when each field is decided. */
 test("a merged version", async () => {
   const both = await inConflict("merged version");

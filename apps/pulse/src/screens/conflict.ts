@@ -97,7 +97,7 @@ class Conflict extends Screen {
     if (conflict === null) return this.#gone();
     const fields = this.#context(conflict);
     return html`<h1 tabindex="-1">${nameOf(conflict.type, fields)}
-        ${conflict.type === "ManualReading" ? nothing : html`<span class="muted">${valueOf(conflict.type, fields)}</span>`}</h1>
+        ${conflict.type === "ManualReading" ? nothing : html`<bdi class="muted">${valueOf(conflict.type, fields)}</bdi>`}</h1>
       <p>${reason(conflict)}</p>
       <p role="alert">${this.moved ? words.conflicts.moved : nothing}</p>
       <div class="card">${this.#table(conflict, fields)}
@@ -134,10 +134,10 @@ class Conflict extends Screen {
     const sides = [["mine", c.mine, field.local], ["server", c.server, field.server]] as const;
     const isDeleted = conflict.deleted_by !== null;
     return html`<tr><th scope="row">${fieldName(field.field)}</th>
-      <td data-label=${c.before}>${shown(field.base)}</td>
+      <td data-label=${c.before}><bdi>${shown(field.base)}</bdi></td>
       ${sides.map(([side, label, value]) => html`<td data-label=${label}>${isDeleted
-        ? shown(value)
-        : html`<label class="check">${this.#radio(field, side, label)}<span>${shown(value)}</span></label>`}</td>`)}
+        ? html`<bdi>${shown(value)}</bdi>`
+        : html`<label class="check">${this.#radio(field, side, label)}<bdi>${shown(value)}</bdi></label>`}</td>`)}
       ${isDeleted ? nothing : html`<td data-label=${c.own}>${this.#other(field, fields)}</td>`}</tr>`;
   }
 

@@ -98,7 +98,7 @@ class Entry extends Screen {
     const isOwn = OWN_TYPES.includes(type);
     return html`<h1 tabindex="-1">${nameOf(type, fields)}</h1>
       <div class="card">
-        <p class="value ${type === "Note" ? "long" : ""}">${valueOf(type, fields)}</p>
+        <p class="value ${type === "Note" ? "long" : ""}"><bdi>${valueOf(type, fields)}</bdi></p>
         <p>${badges(entity.pending, {
           hasAccount: Boolean(this.#account.value),
           inConflict: conflict !== undefined,
@@ -106,7 +106,7 @@ class Entry extends Screen {
         <dl>${this.#fields(entity)}
           ${other
             ? html`<dt>${nameOf(other.type, other.fields)}</dt>
-                <dd><a href=${link("entry", other.type, other.id)}>${valueOf(other.type, other.fields)}</a></dd>`
+                <dd><a href=${link("entry", other.type, other.id)}><bdi>${valueOf(other.type, other.fields)}</bdi></a></dd>`
             : nothing}
         </dl>
         <div class="row">

@@ -147,7 +147,7 @@ class Today extends Screen {
       <ul class="list card notes">
         ${page.entities.map((entity) => html`<li>
           <a href=${link("entry", entity.type, entity.id)} class="wrap">
-            ${valueOf(entity.type, entity.fields)}
+            <bdi>${valueOf(entity.type, entity.fields)}</bdi>
             <span class="small muted">${entity.type === "Note" ? shortWhen(whenOf(entity)) : nothing}</span>
           </a></li>`)}
       </ul>
@@ -157,10 +157,10 @@ class Today extends Screen {
   }
 }
 
-/** A number with its unit smaller. */
+/** A number with its unit smaller, in its own direction whatever the page's is. */
 function measure(value: string): TemplateResult {
   const [, number = value, unit = ""] = /^([\d.,/\s]*\d)\s(.+)$/.exec(value) ?? [];
-  return html`${number} <small>${unit}</small>`;
+  return html`<bdi>${number} <small>${unit}</small></bdi>`;
 }
 
 customElements.define("pulse-today", Today);
