@@ -54,15 +54,14 @@ pub(crate) struct StartOptions {
 /// When something is missing and cannot be fetched, or a step fails.
 pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()> {
     prerequisites::ensure_present(&[Need::CCompiler])?;
-    println!("Building `clarity` in release; the first time this takes some minutes.");
-    let program = build(workspace)?;
-    let app = match options.skip_app {
-        true => None,
-        false => {
-            println!("\nBuilding the web app with the engine for browsers; this takes longer.");
-            Some(web::build(workspace)?.app)
-        }
-    };
+    let mut features = Vec::new();
+    if !options.skip_app {
+        println!("Building the web app with the engine for browsers; this takes some minutes.");
+        web::build(workspace)?;
+        features.push("pulse");
+    }
+    println!("\nBuilding `clarity` in release; the first time this takes some minutes too.");
+    let program = build(workspace, &features)?;
     if !options.skip_tour {
         println!("\nThe tour: two devices, a real Apple Health export and a faulty network.\n");
         process::run(Command::new(&program).arg("tour")).context("the tour did not succeed")?;
@@ -88,8 +87,7 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
     let mut serve = Command::new(&program);
     serve.arg("serve").arg("--listen").arg(address.to_string()).arg("--data").arg(&data);
     serve.stdin(Stdio::null());
-    if let Some(app) = &app {
-        serve.arg("--app").arg(app);
+    if !options.skip_app {
         if address.ip().is_loopback() {
             // Whoever tries it on this machine may make as many accounts as they like.
             serve.arg("--open-sign-up");
@@ -105,9 +103,10 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
 }
 
 /// Builds the release program with Cargo's progress in view, and says where it is.
-fn build(workspace: &Workspace) -> Result<PathBuf> {
+fn build(workspace: &Workspace, features: &[&str]) -> Result<PathBuf> {
     let mut command = workspace.cargo("build");
     command.args(["--release", "--package", "clarity-cli", "--bin", "clarity"]);
+    command.arg("--features").arg(features.join(","));
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output = command
         .output()

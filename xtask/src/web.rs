@@ -37,21 +37,30 @@ const FEATURES: [&str; 8] = [
     "--enable-reference-types",
     "--enable-sign-ext",
 ];
-/// Asked of Node: how large files are as they are and as they travel.
-const SIZES: &str = "
-const { readFileSync } = require('node:fs');
-const zlib = require('node:zlib');
-const all = process.argv.slice(1).map((path) => {
+/// Asked of Node: write each file of the app that gets smaller a second time, once for each way of
+/// making it smaller, and say what they weigh.
+const SHRINK: &str = "
+const { readdirSync, readFileSync, writeFileSync } = require('node:fs');
+const { join } = require('node:path');
+const { brotliCompressSync, constants, gzipSync } = require('node:zlib');
+const folder = process.argv[1];
+const small = /\\.(br|gz)$/;
+const all = [];
+for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile() || small.test(entry.name)) continue;
+  const path = join(entry.parentPath, entry.name);
   const raw = readFileSync(path);
-  const brotli = zlib.brotliCompressSync(raw, {
+  const gzip = gzipSync(raw, { level: 9 });
+  const brotli = brotliCompressSync(raw, {
     params: {
-      [zlib.constants.BROTLI_PARAM_LGWIN]: zlib.constants.BROTLI_MAX_WINDOW_BITS,
-      [zlib.constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
+      [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+      [constants.BROTLI_PARAM_SIZE_HINT]: raw.length,
     },
   });
-  const gzip = zlib.gzipSync(raw, { level: 9 });
-  return { path, raw: raw.length, gzip: gzip.length, brotli: brotli.length };
-});
+  if (gzip.length < raw.length) writeFileSync(path + '.gz', gzip);
+  if (brotli.length < raw.length) writeFileSync(path + '.br', brotli);
+  all.push({ name: entry.name, raw: raw.length, gzip: gzip.length, brotli: brotli.length });
+}
 console.log(JSON.stringify(all));
 ";
 
@@ -88,13 +97,14 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
     prerequisites::ensure_present(&[Need::Clang, Need::WasmTarget])?;
     let node = Node::find(workspace)?;
     install(workspace, &node)?;
-    let engine = build_engine(workspace, &node)?;
+    build_engine(workspace, &node)?;
     // In the order in which the workspaces are listed: the packages compile against what was
     // written around the module, and the app against the packages.
     let build = ["run", "build", "--workspaces", "--if-present"];
     process::run(&mut npm(workspace, &node, &build))?;
-    let engine_brotli_bytes = report(workspace, &node, &engine)?;
-    Ok(Built { app: app(workspace).join("dist"), engine_brotli_bytes })
+    let app = app(workspace).join("dist");
+    let engine_brotli_bytes = shrink(&node, &app)?;
+    Ok(Built { app, engine_brotli_bytes })
 }
 
 /// Builds what [`web`] builds and the server, and has the tests of the packages and of the app run
@@ -105,7 +115,9 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
 pub(crate) fn test(workspace: &Workspace) -> Result<()> {
     prerequisites::ensure_present(&[Need::CCompiler, Need::Chromium])?;
     web(workspace)?;
-    process::run(workspace.cargo("build").args(["--package", "clarity-cli", "--bin", "clarity"]))?;
+    let mut program = workspace.cargo("build");
+    program.args(["--package", "clarity-cli", "--bin", "clarity", "--features", "pulse"]);
+    process::run(&mut program)?;
     let program = workspace.target_folder()?.join("debug").join("clarity");
     let mut node = Node::find(workspace)?.command("node");
     // One after the other: each has a server and a browser of its own.
@@ -155,8 +167,8 @@ fn install(workspace: &Workspace, node: &Node) -> Result<()> {
     process::run(&mut npm(workspace, node, &["ci", "--no-fund", "--no-audit"]))
 }
 
-/// Builds the module with its JavaScript, and makes it small; says which folder it is in.
-fn build_engine(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
+/// Builds the module with its JavaScript, and makes it small.
+fn build_engine(workspace: &Workspace, node: &Node) -> Result<()> {
     let mut cargo = workspace.cargo("build");
     cargo.args(["--package", "clarity-web", "--lib", "--target", WASM_TARGET]);
     process::run(cargo.args(["--profile", PROFILE]).env("SQLITE_WASM_RS_FLAGS", LEFT_OUT))?;
@@ -171,29 +183,34 @@ fn build_engine(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
     let module = engine.join(format!("{MODULE}_bg.wasm"));
     let mut shrink = node.command(workspace.root().join("node_modules/.bin/wasm-opt"));
     shrink.args(["-Oz", "--strip-debug", "--strip-producers"]).args(FEATURES);
-    process::run(shrink.arg(&module).arg("--output").arg(&module))?;
-    Ok(engine)
+    process::run(shrink.arg(&module).arg("--output").arg(&module))
 }
 
-/// Says what the module and its script weigh, and gives what the module does with brotli, in bytes.
-fn report(workspace: &Workspace, node: &Node, engine: &Path) -> Result<u64> {
-    let module = engine.join(format!("{MODULE}_bg.wasm"));
+/// Writes the app's files in the forms in which they travel, says what they weigh, and gives what
+/// the engine's module does with brotli, in bytes.
+fn shrink(node: &Node, app: &Path) -> Result<u64> {
     let mut node = node.command("node");
-    node.args(["--eval", SIZES, "--"]).arg(&module).arg(engine.join(format!("{MODULE}.js")));
-    let output = node.current_dir(workspace.root()).output().context("asking Node for sizes")?;
-    ensure!(output.status.success(), "Node could not measure {}", module.display());
-    let sizes: Value = serde_json::from_slice(&output.stdout).context("reading Node's answer")?;
+    let output = node.args(["--eval", SHRINK, "--"]).arg(app).output();
+    let output = output.context("asking Node to make the app's files smaller")?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "Node could not make {} smaller: {words}", app.display());
+    let files: Vec<Value> =
+        serde_json::from_slice(&output.stdout).context("reading Node's answer")?;
     let kilobytes = |value: &Value| value.as_f64().unwrap_or_default() / 1_000.0;
     println!("{:>10} {:>10} {:>10}", "raw", "gzip", "brotli");
-    for file in sizes.as_array().into_iter().flatten() {
-        let path = PathBuf::from(file["path"].as_str().unwrap_or_default());
+    for file in &files {
         println!(
             "{:>7.0} kB {:>7.0} kB {:>7.0} kB  {}",
             kilobytes(&file["raw"]),
             kilobytes(&file["gzip"]),
             kilobytes(&file["brotli"]),
-            path.file_name().unwrap_or_default().to_string_lossy()
+            file["name"].as_str().unwrap_or_default()
         );
     }
-    sizes[0]["brotli"].as_u64().context("Node told no size of the module")
+    let is_module = |file: &&Value| {
+        let name = file["name"].as_str().unwrap_or_default();
+        name.starts_with(MODULE) && name.ends_with(".wasm")
+    };
+    let module = files.iter().find(is_module);
+    module.and_then(|file| file["brotli"].as_u64()).context("the app has no engine")
 }

@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const PASSWORD = "a long enough password";
 const PROGRAM = process.env.CLARITY_PROGRAM ?? "target/debug/clarity";
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const APP = fileURLToPath(new URL("../dist", import.meta.url));
+export const APP = fileURLToPath(new URL("../dist", import.meta.url));
 /** Where pictures of the screens go; none are taken without. */
 const PICTURES = process.env.PULSE_PICTURES;
 
@@ -23,8 +23,9 @@ export const DESKTOP = { width: 1280, height: 860 };
 
 /** A server with its data in a folder of its own, and a browser. */
 export class Bench {
-  static async start() {
+  static async start({ appFromFolder = true } = {}) {
     const bench = new Bench();
+    bench.app = appFromFolder ? ["--app", APP] : [];
     bench.folder = await mkdtemp(join(tmpdir(), "clarity-pulse-"));
     await bench.startServer("127.0.0.1:0");
     bench.browser = await chromium.launch({
@@ -39,7 +40,7 @@ export class Bench {
     const data = join(this.folder, "server");
     this.server = spawn(
       PROGRAM,
-      ["serve", "--json", "--open-sign-up", "--listen", listen, "--data", data, "--app", APP, ...more],
+      ["serve", "--json", "--open-sign-up", "--listen", listen, "--data", data, ...this.app, ...more],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     for await (const line of createInterface({ input: this.server.stdout })) {

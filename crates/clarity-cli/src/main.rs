@@ -8,6 +8,7 @@ mod exit;
 mod generate;
 mod log;
 mod output;
+mod pulse;
 mod serve;
 mod signals;
 mod tour;

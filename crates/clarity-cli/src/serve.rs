@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use clarity_client::Schema;
-use clarity_server::{Config, DATABASE_FILE, RestIds, Server, dump_database};
+use clarity_server::{Config, DATABASE_FILE, RestIds, Server, WebApp, dump_database};
 use serde_json::json;
 
 use crate::exit::{CliError, CliResult, ExitKind};
 use crate::output::Output;
+use crate::pulse;
 use crate::signals::stop_signal;
 
 /// Who makes ids.
@@ -39,9 +40,13 @@ pub(crate) struct ServeArguments {
     /// A proxy in front makes connections secure: listen beyond this machine
     #[arg(long)]
     behind_proxy: bool,
-    /// Folder with the files of a web app to serve from the same address
+    /// Folder with the files of a web app to serve from the same address, instead of the app that
+    /// is in this program; they are read once, at the start
     #[arg(long, value_name = "FOLDER")]
     app: Option<PathBuf>,
+    /// Serve the protocol alone, and no web app
+    #[arg(long, conflicts_with = "app")]
+    no_app: bool,
     /// Origin of a web app that another address serves, such as `https://pulse.example.org`
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<String>,
@@ -81,15 +86,17 @@ pub(crate) fn serve(arguments: ServeArguments, output: Output) -> CliResult {
         Some(path) => read_schema(path)?,
         None => Schema::shipped().map_err(|error| CliError::unexpected(error.to_string()))?,
     };
-    if let Some(app) = arguments.app.as_ref().filter(|app| !app.join("index.html").is_file()) {
-        let words = format!("there is no index.html in {}; build the app first", app.display());
-        return Err(CliError::usage(words));
-    }
+    let web_app = match (&arguments.app, arguments.no_app) {
+        (Some(folder), _) => Some(WebApp::read(folder)).transpose(),
+        (None, true) => Ok(None),
+        (None, false) => pulse::inside(),
+    };
+    let web_app = web_app.map_err(|error| CliError::usage(error.to_string()))?;
     let mut config = Config::new(arguments.data, Arc::new(schema));
     config.listen = arguments.listen;
     config.auth.open_sign_up = arguments.open_sign_up;
     config.behind_proxy = arguments.behind_proxy;
-    config.app_dir = arguments.app;
+    config.web_app = web_app;
     config.allow_origins = arguments.allow_origins;
     config.restored = arguments.restored;
     config.keep_receipts = arguments.keep_receipts;

@@ -18,6 +18,7 @@ mod pull;
 mod server;
 mod single;
 pub mod storage;
+mod web_app;
 
 pub use clarity_protocol as protocol;
 
@@ -30,3 +31,4 @@ pub use server::{Bound, Config, DATABASE_FILE, RestIds, ServeError, Server};
 pub use single::ChangeName;
 pub use storage::sqlite::{SqliteOptions, SqliteStorage};
 pub use storage::{AccountId, DeviceId, Storage, StorageError};
+pub use web_app::{WebApp, WebAppError};

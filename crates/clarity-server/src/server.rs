@@ -26,6 +26,7 @@ use crate::environment::{Environment, SystemEnvironment};
 use crate::http::{App, router};
 use crate::storage::StorageError;
 use crate::storage::sqlite::SqliteOptions;
+use crate::web_app::WebApp;
 
 /// The database's file in the data directory.
 pub const DATABASE_FILE: &str = "server.db";
@@ -67,8 +68,8 @@ pub struct Config {
     pub behind_proxy: bool,
     /// Web apps of these origins may use the server, such as `https://pulse.example.org`.
     pub allow_origins: Vec<String>,
-    /// The files of a web app to serve besides the protocol.
-    pub app_dir: Option<PathBuf>,
+    /// A web app to serve besides the protocol.
+    pub web_app: Option<WebApp>,
     /// The database was restored from a backup: start a new epoch.
     pub restored: bool,
     /// Keep the receipt of every operation for audits, also after its device has heard of it.
@@ -89,7 +90,7 @@ impl Config {
             auth: AuthSettings::default(),
             behind_proxy: false,
             allow_origins: Vec::new(),
-            app_dir: None,
+            web_app: None,
             restored: false,
             keep_receipts: false,
             rest_ids: RestIds::default(),
@@ -182,7 +183,7 @@ impl Server {
         let core = Arc::new(core.keeping_receipts(config.keep_receipts));
         let auth = Auth::new(Arc::clone(&core), config.auth);
         let app = Arc::new(App::new(core, auth, config.rest_ids));
-        let router = router(&app, &origins, config.app_dir.as_deref());
+        let router = router(&app, &origins, config.web_app);
         Ok(Bound { listener, app, router, _lock: lock })
     }
 }

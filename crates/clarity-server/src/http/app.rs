@@ -1,15 +1,15 @@
-//! The files of a web app, served besides the protocol from the same origin.
+//! A web app, served besides the protocol from the same origin.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tower_http::services::{ServeDir, ServeFile};
+use axum::routing::get;
 
-use super::nothing_here;
+use super::{nothing_here, wrong_method};
+use crate::web_app::WebApp;
 
 /// Files under this path have a hash of what they hold in their name: they never change.
 const HASHED: &str = "/assets/";
@@ -20,36 +20,48 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
     worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// The files in a folder. A path that names no file is a screen of the app, which its page shows;
-/// one that looks like a file and is none is not there.
-pub(super) fn files(directory: &Path) -> Router {
-    let page = ServeFile::new(directory.join("index.html"));
-    let files = ServeDir::new(directory).precompressed_br().precompressed_gzip().fallback(page);
-    Router::new().fallback_service(files).layer(from_fn(dress))
+/// The app at every path that the protocol has not.
+pub(super) fn files(app: Arc<WebApp>) -> Router {
+    Router::new().fallback(get(file).fallback(wrong_method)).with_state(app)
 }
 
-/// Says how long what is served holds, and what it may do.
-async fn dress(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let mut response = next.run(request).await;
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if is_page && last.contains('.') && !last.ends_with(".html") {
+/// Answers with a file, how long it holds, and what it may do.
+async fn file(State(app): State<Arc<WebApp>>, request: Request) -> Response {
+    let path = request.uri().path();
+    let Some((file, is_page)) = app.at(path) else {
         return nothing_here().await.into_response();
-    }
-    let is_whole = response.status().is_success() && !is_page;
-    let keep = match path.starts_with(HASHED) && is_whole {
+    };
+    let asked = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let accepted = asked(header::ACCEPT_ENCODING).unwrap_or_default();
+    let (form, encoding) = file.for_who_accepts(accepted);
+    let keep = match path.starts_with(HASHED) && !is_page {
         true => "public, max-age=31536000, immutable",
         // Kept, and asked for again each time: without a change the answer is short.
         false => "no-cache",
     };
-    let headers = response.headers_mut();
+    let mut headers = HeaderMap::new();
     let mut put = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
     put(header::CACHE_CONTROL, keep);
     put(header::CONTENT_SECURITY_POLICY, POLICY);
     put(header::REFERRER_POLICY, "no-referrer");
     put(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     put(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    response
+    if let Some(encoding) = encoding {
+        put(header::CONTENT_ENCODING, encoding);
+    }
+    if file.has_smaller_forms() {
+        put(header::VARY, "accept-encoding");
+    }
+    for (name, value) in [(header::ETAG, &form.etag), (header::CONTENT_TYPE, &file.content_type)] {
+        // Both are made of letters, digits and a few signs; a type that is not is left to guess.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    let known = asked(header::IF_NONE_MATCH).unwrap_or_default();
+    let is_known = |one: &str| one == "*" || one.trim_start_matches("W/") == form.etag;
+    if known.split(',').map(str::trim).any(is_known) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, form.bytes.clone()).into_response()
 }

@@ -10,7 +10,6 @@ mod health;
 mod rest;
 mod sync;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -26,6 +25,7 @@ use crate::core::Core;
 use crate::events::Hub;
 use crate::server::RestIds;
 use crate::storage::sqlite::SqliteStorage;
+use crate::web_app::WebApp;
 
 use answer::Refusal;
 
@@ -84,8 +84,8 @@ async fn identify(app: &Arc<App>, headers: &HeaderMap) -> Result<Identified, Ref
     app.blocking(move |app| Ok(app.auth.identify(&token)?)).await
 }
 
-/// All routes. With `app_dir`, whatever is not of the protocol is a file of the web app there.
-pub(crate) fn router(app: &Arc<App>, origins: &[HeaderValue], app_dir: Option<&Path>) -> Router {
+/// All routes. With a web app, whatever is not of the protocol is one of its files.
+pub(crate) fn router(app: &Arc<App>, origins: &[HeaderValue], web_app: Option<WebApp>) -> Router {
     let device = format!("{}/{{id}}", path::DEVICES);
     let spoken = Router::new()
         .route(path::PUSH, post(sync::push))
@@ -112,8 +112,8 @@ pub(crate) fn router(app: &Arc<App>, origins: &[HeaderValue], app_dir: Option<&P
         .route("/v1/{*rest}", axum::routing::any(nothing_here))
         .layer(from_fn_with_state(Arc::clone(app), guard::bound))
         .with_state(Arc::clone(app));
-    router = match app_dir {
-        Some(directory) => router.fallback_service(app::files(directory)),
+    router = match web_app {
+        Some(files) => router.fallback_service(app::files(Arc::new(files))),
         None => router.fallback(nothing_here),
     };
     if !origins.is_empty() {

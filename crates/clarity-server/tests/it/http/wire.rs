@@ -7,6 +7,7 @@ use clarity_protocol::{
     Answer, FailureClass, PROTOCOL_HEADER, ProblemCode, PullRequest, PullResponse, PushResponse,
     Tokens, classify,
 };
+use clarity_server::WebApp;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::json;
 
@@ -235,7 +236,9 @@ async fn files_of_an_app() {
     std::fs::write(files.path().join("app/index.html"), "<p>app").unwrap();
     std::fs::write(files.path().join("app/app.js"), "1").unwrap();
     std::fs::write(files.path().join("secret"), "secret").unwrap();
-    let live = Live::start_with(|config| config.app_dir = Some(files.path().join("app")));
+    let live = Live::start_with(|config| {
+        config.web_app = Some(WebApp::read(&files.path().join("app")).unwrap())
+    });
     for (path, body) in [("/", "<p>app"), ("/app.js", "1"), ("/notes/7", "<p>app")] {
         let answered = live.send(live.client.get(format!("{}{path}", live.url))).await;
         assert_eq!((answered.status, &*answered.body), (200, body.as_bytes()), "{path}");
@@ -256,7 +259,8 @@ async fn files_of_an_app_say_how_long_they_hold() {
     for name in ["index.html", "app.js", "assets/app-1a2b3c.js"] {
         std::fs::write(files.path().join(name), "1").unwrap();
     }
-    let live = Live::start_with(|config| config.app_dir = Some(files.path().to_owned()));
+    let live =
+        Live::start_with(|config| config.web_app = Some(WebApp::read(files.path()).unwrap()));
     let kept = [
         ("/", 200, "no-cache"),
         ("/notes/7", 200, "no-cache"),
@@ -274,4 +278,46 @@ async fn files_of_an_app_say_how_long_they_hold() {
         let answered = live.send(live.client.get(format!("{}{path}", live.url))).await;
         assert_eq!(answered.status, 404, "{path}");
     }
+}
+
+/// Shows that a file travels in the smallest form that the asking side takes, and not at all where
+/// it is there already.
+#[tokio::test]
+async fn files_of_an_app_travel_small() {
+    let files = tempfile::TempDir::new().unwrap();
+    let contents = [("index.html", "<p>app"), ("app.js", "plain"), ("app.js.br", "small")];
+    for (name, content) in contents {
+        std::fs::write(files.path().join(name), content).unwrap();
+    }
+    let live = Live::start_with(|config| {
+        config.web_app = Some(WebApp::read(files.path()).unwrap());
+    });
+    let get = |accepted: &str| {
+        live.client.get(format!("{}/app.js", live.url)).header("accept-encoding", accepted)
+    };
+    let accepted = [
+        ("gzip, br", "small", Some("br")),
+        ("br;q=0.5", "small", Some("br")),
+        ("br;q=0", "plain", None),
+        ("gzip", "plain", None),
+    ];
+    for (accepted, body, encoding) in accepted {
+        let answered = live.send(get(accepted)).await;
+        assert_eq!(
+            (&*answered.body, answered.header("content-encoding")),
+            (body.as_bytes(), encoding)
+        );
+        assert_eq!(answered.header("vary"), Some("accept-encoding"));
+        assert_eq!(answered.header("content-type"), Some("text/javascript; charset=utf-8"));
+        let etag = answered.header("etag").unwrap().to_owned();
+        let again = live.send(get(accepted).header("if-none-match", &etag)).await;
+        assert_eq!((again.status, &*again.body), (304, &b""[..]));
+        let other = live.send(get(accepted).header("if-none-match", "\"other\"")).await;
+        assert_eq!(other.status, 200);
+    }
+    let request = live.client.post(format!("{}/app.js", live.url));
+    assert_eq!(live.send(request).await.status, 405);
+    let bare = tempfile::TempDir::new().unwrap();
+    let words = WebApp::read(bare.path()).unwrap_err().to_string();
+    assert!(words.contains("no index.html in") && words.contains("build the app"), "{words}");
 }
