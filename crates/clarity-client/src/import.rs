@@ -10,8 +10,9 @@ use clarity_engine::{
 };
 use clarity_health::{
     AppleExport, Batch, Deletion, HealthError, HealthFile, Progress, ReadReport, Sample,
+    import_number,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -31,6 +32,51 @@ pub struct ImportProgress {
 pub struct ImportReport {
     /// Its number on this device, by which it can be undone.
     pub import: i64,
+    /// What it did.
+    #[serde(flatten)]
+    pub outcome: ImportOutcome,
+    /// Everything that the reading found.
+    pub details: ReadReport,
+}
+
+impl std::ops::Deref for ImportReport {
+    type Target = ImportOutcome;
+
+    fn deref(&self) -> &ImportOutcome {
+        &self.outcome
+    }
+}
+
+/// What reading a file came to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct FileRead {
+    /// Samples that were read.
+    pub read: u64,
+    /// What was left out, by reason in words.
+    pub skipped: BTreeMap<String, u64>,
+    /// Places that could not be read.
+    pub damaged: u64,
+    /// Whether it was read to its proper end.
+    pub complete: bool,
+}
+
+impl FileRead {
+    fn of(report: &ReadReport) -> Self {
+        let skipped = report.skipped.iter().map(|(reason, count)| (reason.to_owned(), count));
+        Self {
+            read: report.emitted.total(),
+            skipped: skipped.collect(),
+            damaged: report.damaged_total,
+            complete: report.complete,
+        }
+    }
+}
+
+/// What an import did with what was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct ImportOutcome {
     /// Samples that were read.
     pub read: u64,
     /// Samples that were not here.
@@ -45,8 +91,8 @@ pub struct ImportReport {
     pub skipped: BTreeMap<String, u64>,
     /// Places that could not be read.
     pub damaged: u64,
-    /// Everything that the reading found.
-    pub details: ReadReport,
+    /// Whether the file was read to its proper end.
+    pub complete: bool,
 }
 
 /// What an undo of an import deletes or deleted.
@@ -78,7 +124,7 @@ impl Client {
         export: &mut AppleExport,
         progress: impl FnMut(ImportProgress),
     ) -> Result<ImportReport, ClientError> {
-        let import = number_of(export.import_id().as_str());
+        let import = import_number(export.import_id().as_str());
         self.import_read(import, "apple-health-export", progress, &mut |sink, progress| {
             let mut samples = |samples| sink(Batch { samples, deletions: Vec::new() });
             export.read(&mut samples, progress)
@@ -99,7 +145,7 @@ impl Client {
         file: &mut HealthFile,
         progress: impl FnMut(ImportProgress),
     ) -> Result<ImportReport, ClientError> {
-        let import = number_of(file.import_id().as_str());
+        let import = import_number(file.import_id().as_str());
         let source = file.source_id();
         self.import_read(import, source, progress, &mut |sink, progress| file.read(sink, progress))
     }
@@ -132,15 +178,24 @@ impl Client {
             return Err(error);
         }
         pending.wait()?;
-        let report = report(import_id, details, pending.sum);
-        let kept = serde_json::json!({
-            "read": report.read, "new": report.new, "changed": report.changed,
-            "duplicate": report.duplicate, "deleted": report.deleted,
-            "skipped": report.skipped, "damaged": report.damaged,
-            "complete": report.details.complete,
-        });
-        self.write(Write::FinishImport { import_id, report: kept })?;
-        Ok(report)
+        let outcome = self.finish_import(import_id, FileRead::of(&details), pending.sum)?;
+        Ok(ImportReport { import: import_id, outcome, details })
+    }
+
+    /// Notes that an import has ended whose parts were written one by one, and says what it did.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn finish_import(
+        &self,
+        import_id: i64,
+        read: FileRead,
+        imported: Imported,
+    ) -> Result<ImportOutcome, ClientError> {
+        let outcome = ImportOutcome::of(read, imported);
+        let report = serde_json::to_value(&outcome).unwrap_or_default();
+        self.write(Write::FinishImport { import_id, report })?;
+        Ok(outcome)
     }
 
     /// The imports of this device, the latest first.
@@ -274,32 +329,18 @@ fn type_of(name: &str) -> Result<EntityType, ClientError> {
     EntityType::new(name).map_err(|_| ClientError::Closed)
 }
 
-/// The first 60 bits of the import's name: enough to tell one export from another.
-#[must_use]
-pub(crate) fn number_of(import_id: &str) -> i64 {
-    i64::from_str_radix(import_id.get(..15).unwrap_or_default(), 16).unwrap_or_default()
-}
-
-fn report(import: i64, details: ReadReport, sum: Imported) -> ImportReport {
-    let mut skipped: BTreeMap<String, u64> =
-        details.skipped.iter().map(|(reason, count)| (reason.to_owned(), count)).collect();
-    let here = [
-        ("deleted on this device before", sum.deleted_before),
-        ("larger than an entity may be", sum.invalid),
-        ("not on this device to save space; import again when they were fetched", sum.away),
-    ];
-    for (reason, count) in here.into_iter().filter(|(_, count)| *count > 0) {
-        skipped.insert(reason.to_owned(), count);
-    }
-    ImportReport {
-        import,
-        read: details.emitted.total(),
-        new: sum.new,
-        changed: sum.changed,
-        duplicate: sum.duplicate,
-        deleted: sum.deleted,
-        skipped,
-        damaged: details.damaged_total,
-        details,
+impl ImportOutcome {
+    fn of(read: FileRead, sum: Imported) -> Self {
+        let FileRead { read, mut skipped, damaged, complete } = read;
+        let here = [
+            ("deleted on this device before", sum.deleted_before),
+            ("larger than an entity may be", sum.invalid),
+            ("not on this device to save space; import again when they were fetched", sum.away),
+        ];
+        for (reason, count) in here.into_iter().filter(|(_, count)| *count > 0) {
+            skipped.insert(reason.to_owned(), count);
+        }
+        let Imported { new, changed, duplicate, deleted, .. } = sum;
+        Self { read, new, changed, duplicate, deleted, skipped, damaged, complete }
     }
 }

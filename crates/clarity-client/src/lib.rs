@@ -96,7 +96,7 @@ pub use explain::SyncedBy;
 pub use fetch::Fetched;
 pub use handle::{OperationHandle, OperationOutcome};
 pub use http::HttpTransport;
-pub use import::{ImportProgress, ImportReport, UndoneImport};
+pub use import::{FileRead, ImportOutcome, ImportProgress, ImportReport, UndoneImport};
 pub use inbox::{BulkReport, FailedOperation, LeftOperation};
 pub use inspect::KnownOperation;
 pub use metrics::{ConflictsResolved, Metrics};

@@ -14,7 +14,6 @@ use serde::Serialize;
 use crate::archive::{ENTITIES, EntityLine, ExportArchive, LineState, TABLES, refused};
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::import::number_of;
 use crate::storing::now;
 
 /// How many entities one transaction of a merge takes.
@@ -97,7 +96,7 @@ impl Client {
         schema: &Schema,
         tell: &mut dyn FnMut(u64),
     ) -> Result<RestoreReport, ClientError> {
-        let import_id = number_of(&archive.name);
+        let import_id = clarity_health::import_number(&archive.name);
         let incarnation = incarnation(archive)?;
         let replay = self.read(|tx| {
             let done = tx.import(import_id)?.is_some_and(|import| import.finished_at.is_some());

@@ -10,13 +10,13 @@ use clarity_engine::{
 use clarity_health::source::{
     Budget, Completeness, Cursor, HealthSource, Scope, SourceDescriptor, SourceError,
 };
-use clarity_health::{Batch, Sample};
+use clarity_health::{Batch, Sample, import_number};
 use serde::Serialize;
 
 use crate::background::{BackgroundSource, TimeLeft};
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::import::{import_of, number_of};
+use crate::import::import_of;
 use crate::transport::TransportFuture;
 
 /// How many samples one page is asked for.
@@ -376,7 +376,7 @@ impl Pull<'_> {
         let batch = Batch { samples, deletions: batch.deletions };
         // What a later reading from the start brings is another import: a value that it corrects is
         // not a second value of the first one.
-        let number = number_of(self.descriptor.import_id().as_str());
+        let number = import_number(self.descriptor.import_id().as_str());
         let import_id = (number ^ state.run).abs();
         let mut import = import_of(batch, import_id, &self.descriptor.id)?;
         import.step = Some(step);

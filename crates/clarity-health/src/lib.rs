@@ -42,6 +42,7 @@ mod fhir;
 mod file;
 pub mod generate;
 mod identity;
+mod input;
 pub mod limits;
 mod meter;
 mod metrics;
@@ -61,8 +62,10 @@ pub use csv::{CsvFile, CsvOptions, CsvWriter, DateOrder};
 pub use error::HealthError;
 pub use fhir::{FhirFile, FhirWriter, Measured};
 pub use file::{FileSource, HealthFile};
+pub use input::{Input, ReadSeek};
 pub use report::{
     Counts, Damage, DamagedFile, ImportId, MetricScan, Phase, Progress, ReadReport, ScanReport,
+    import_number,
 };
 pub use sample::{Batch, Deletion, ExternalRef, Sample};
 pub use source::HealthSource;

@@ -24,6 +24,13 @@ impl ImportId {
     }
 }
 
+/// The number of an import with this name, from its first 60 bits: enough to tell one export from
+/// another.
+#[must_use]
+pub fn import_number(name: &str) -> i64 {
+    i64::from_str_radix(name.get(..15).unwrap_or_default(), 16).unwrap_or_default()
+}
+
 impl fmt::Display for ImportId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

@@ -10,6 +10,7 @@ use clarity_client::{Client, ClientError, Continuation, Query, Revocation, Rollu
 use serde::Serialize;
 
 use crate::call::{Account, Call, Found, SupportBundle};
+use crate::import_call::{self, UndoneCounts};
 use crate::session::{CallError, Concern, Session};
 use crate::write_call::WriteCall;
 
@@ -47,6 +48,8 @@ impl Call {
                 | Self::DiscardAll { .. }
                 | Self::SetStorage { .. }
                 | Self::StoreForOffline { .. }
+                | Self::FinishImport { .. }
+                | Self::UndoImport { .. }
                 | Self::SignUp { .. }
                 | Self::SignIn { .. }
                 | Self::WouldBeLost {}
@@ -129,6 +132,16 @@ impl Session {
             Call::SetStorage { settings } => json(client.set_storage(settings)),
             Call::StoreForOffline { key, priority } => json(keep(client, &key, priority)),
             Call::Absence { key } => json(client.absence(&key)),
+            Call::Imports {} => json(import_call::imports(client)),
+            Call::FinishImport { import, read, imported } => {
+                json(client.finish_import(import.0, read, imported))
+            }
+            Call::PreviewUndoImport { import } => {
+                json(client.preview_undo_import(import.0).map(UndoneCounts::from))
+            }
+            Call::UndoImport { import } => {
+                json(client.undo_import(import.0).map(UndoneCounts::from))
+            }
             Call::Evictions { limit } => json(client.evictions(limit)),
             call => self.about_sync(call),
         }

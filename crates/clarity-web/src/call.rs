@@ -14,16 +14,20 @@ use clarity_client::model::Entity;
 use clarity_client::model::{Counter, EntityKey, EntityType, LocalTime, Priority};
 #[cfg(test)]
 use clarity_client::{
-    BulkReport, ConflictInfo, FailedOperation, Finding, HistoryEntry, Metrics, OperationOutcome,
-    Page, Preview, QueuedChange, Rollup, Status, Storage, SyncProgress, SyncReport, Written,
+    BulkReport, ConflictInfo, FailedOperation, Finding, HistoryEntry, ImportOutcome, Metrics,
+    OperationOutcome, Page, Preview, QueuedChange, Rollup, Status, Storage, SyncProgress,
+    SyncReport, Written,
 };
 use clarity_client::{
-    BundlePart, Comparison, ConflictId, FailureReason, HistoryId, Missing, NetworkPolicy, Period,
-    Query, WouldBeLost,
+    BundlePart, Comparison, ConflictId, FailureReason, FileRead, HistoryId, Imported, Missing,
+    NetworkPolicy, Period, Query, WouldBeLost,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::import_call::ImportNumber;
+#[cfg(test)]
+use crate::import_call::{KnownImport, UndoneCounts};
 use crate::write_call::WriteCall;
 
 /// How many entries a list has when the page names no limit.
@@ -248,6 +252,18 @@ calls! {
         /// Whether the server must be told; without an answer nothing is done then.
         must_revoke: bool,
     } -> ();
+    /// The imports of this device, the latest first.
+    Imports = "imports" {} -> Vec<KnownImport>;
+    /// Notes that an import has ended whose parts were written, and says what it did.
+    FinishImport = "finish_import" {
+        import: ImportNumber,
+        read: FileRead,
+        imported: Imported,
+    } -> ImportOutcome;
+    /// What an undo of an import would delete, and what it would keep.
+    PreviewUndoImport = "preview_undo_import" { import: ImportNumber } -> UndoneCounts;
+    /// Deletes what an import brought and nobody has changed since, on every device.
+    UndoImport = "undo_import" { import: ImportNumber } -> UndoneCounts;
     /// Examines the store. An empty answer is a good one.
     Examine = "examine" {} -> Vec<Finding>;
     /// What a person can hand to somebody who helps; nothing in it says whose it is.

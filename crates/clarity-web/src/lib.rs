@@ -10,6 +10,7 @@
 
 mod answer;
 mod call;
+mod import_call;
 mod session;
 mod write_call;
 

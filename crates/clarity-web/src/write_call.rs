@@ -9,6 +9,8 @@ use clarity_client::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::import_call::{DeletionCall, ImportNumber, SampleCall, part};
+
 /// A write. Each is whole or not at all, and durable when it is answered.
 #[derive(Deserialize)]
 #[serde(tag = "write", rename_all = "snake_case", deny_unknown_fields)]
@@ -111,6 +113,17 @@ pub(crate) enum WriteCall {
     SetScope {
         /// What to follow.
         scope: Scope,
+    },
+    /// Takes in a part of a file, as the importer gives it.
+    Import {
+        /// The number of the import: the same for the same file.
+        import: ImportNumber,
+        /// The kind of source.
+        source: String,
+        /// The samples.
+        samples: Vec<SampleCall>,
+        /// What was never true.
+        deletions: Vec<DeletionCall>,
     },
     /// Wants things from the server, apart from what the device follows.
     Want {
@@ -221,6 +234,9 @@ impl From<WriteCall> for Write {
             WriteCall::RollbackEntity { key } => Self::RollbackEntity { key },
             WriteCall::Undo { history } => Self::Undo { history },
             WriteCall::SetScope { scope } => Self::SetScope { scope },
+            WriteCall::Import { import, source, samples, deletions } => {
+                part(import, source, samples, deletions)
+            }
             WriteCall::Want { wanted } => {
                 Self::Fetch { wanted: wanted.into_iter().map(Wanted::from).collect() }
             }

@@ -1,6 +1,7 @@
 import { environmentOf } from "./environment.js";
 import type { Environment } from "./environment.js";
 import { SyncError } from "./errors.js";
+import { importFile, type Importing, type ImportResult } from "./import.js";
 import { Link, ownWorker } from "./link.js";
 import type {
   Absence,
@@ -20,6 +21,7 @@ import type {
   Found,
   HistoryEntry,
   JsonValue,
+  KnownImport,
   Loss,
   Metrics,
   NetworkPolicy,
@@ -39,46 +41,13 @@ import type {
   SupportBundle,
   SyncProgress,
   SyncReport,
+  UndoneCounts,
   WantedCall,
   WriteCall,
   Written,
 } from "./types.js";
+import type { OpenOptions, Reading, Updating } from "./options.js";
 import { watched } from "./watch.js";
-
-export type { Environment } from "./environment.js";
-
-/** How a store is opened. */
-export interface OpenOptions {
-  /** The name of the store among those of this origin: one for each account. `default` if absent. */
-  readonly store?: string;
-  /**
-   * Whether a store in memory will do where this browser keeps no files for pages. What is in it is
-   * gone with the page, unless it was synchronised; {@link ClaritySync.environment} says so.
-   */
-  readonly allowMemory?: boolean;
-  /**
-   * Starts a worker that runs `@clarity/sync/worker`, where a page wants something else in it as
-   * well, such as a `fetch` that goes another way. It is called again each time that a worker ended.
-   */
-  readonly startWorker?: () => Worker;
-}
-
-/** What every call takes. */
-export interface Reading {
-  /** Ends the waiting. A write that was on its way may be made all the same. */
-  readonly signal?: AbortSignal;
-}
-
-/** What an update and a delete take. */
-export interface Updating extends Reading {
-  /**
-   * The fields as the person saw them when they began, so that a form that was opened before a
-   * change came in does not overwrite what nobody saw. Absent: the latest values are written over.
-   */
-  readonly seen?: Record<string, JsonValue>;
-  /** Fields to remove. */
-  readonly remove?: readonly string[];
-}
 
 type Kind = Call["call"];
 type Arguments<K extends Kind> = Omit<Extract<Call, { call: K }>, "call">;
@@ -141,7 +110,7 @@ export class ClaritySync {
 
   /** Any call of the engine by its name, as its types say. The methods below are made of it. */
   call<K extends Kind>(call: K, args: Arguments<K>, options?: Reading): Promise<Answers[K]> {
-    return this.#link.call({ call, ...args }, options?.signal) as Promise<Answers[K]>;
+    return this.#link.call(JSON.stringify({ call, ...args }), options?.signal) as Promise<Answers[K]>;
   }
 
   /**
@@ -157,13 +126,18 @@ export class ClaritySync {
   }
 
   /** A write that is made once, however often another worker has to be asked for it. */
-  async write(write: WriteCall, options?: Reading): Promise<Written> {
+  write(write: WriteCall, options?: Reading): Promise<Written> {
+    return this.#writeOnce(JSON.stringify(write), options);
+  }
+
+  async #writeOnce(write: string, options?: Reading): Promise<Written> {
     const number = this.#writes++;
     this.#unheard.add(number);
     const heard_below = Math.min(...this.#unheard);
     try {
-      const once = { writer: this.#link.page, number, heard_below };
-      return await this.call("write", { once, write }, options);
+      const once = JSON.stringify({ writer: this.#link.page, number, heard_below });
+      const call = `{"call":"write","once":${once},"write":${write}}`;
+      return (await this.#link.call(call, options?.signal)) as Written;
     } finally {
       this.#unheard.delete(number);
     }
@@ -507,6 +481,31 @@ export class ClaritySync {
     return navigator.storage.persisted();
   }
 
+  // Files.
+
+  /**
+   * Imports an Apple Health export (zip or XML), FHIR R4 JSON or a table. What is here already is
+   * not changed, so importing again completes an import that was ended in the midst.
+   */
+  import(file: File, options: Importing = {}): Promise<ImportResult> {
+    return importFile(file, this, (part) => this.#writeOnce(part), options);
+  }
+
+  /** The imports of this device, the latest first. */
+  imports(): Promise<KnownImport[]> {
+    return this.call("imports", {});
+  }
+
+  /** What {@link undoImport} would delete, and what it would keep. */
+  previewUndoImport(name: string): Promise<UndoneCounts> {
+    return this.call("preview_undo_import", { import: name });
+  }
+
+  /** Deletes what an import brought and nobody changed since, on every device. */
+  undoImport(name: string): Promise<UndoneCounts> {
+    return this.call("undo_import", { import: name });
+  }
+
   // The account.
 
   /** Whom the store belongs to; nothing before the first sign-in. */
@@ -566,7 +565,7 @@ export class ClaritySync {
 
   #tell(call: { call: "foreground" }): void {
     // Whether it is heard does not matter.
-    this.#link.call(call).catch((error: unknown) => {
+    this.#link.call(JSON.stringify(call)).catch((error: unknown) => {
       if (!(error instanceof SyncError)) throw error;
     });
   }

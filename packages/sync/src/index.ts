@@ -11,7 +11,9 @@
  * @packageDocumentation
  */
 export { ClaritySync } from "./client.js";
-export type { Environment, OpenOptions, Reading, Updating } from "./client.js";
+export type { Environment } from "./environment.js";
 export { SyncError } from "./errors.js";
 export type { SyncErrorKind } from "./errors.js";
+export type { Importing, ImportProgress, ImportResult } from "./import.js";
+export type { OpenOptions, Reading, Updating } from "./options.js";
 export type * from "./types.js";

@@ -73,8 +73,8 @@ export class Link {
     return this.#leader === this.#workerName;
   }
 
-  /** Asks the engine, of whichever worker has it. */
-  call(call: object, signal?: AbortSignal): Promise<unknown> {
+  /** Asks the engine, of whichever worker has it, with a call in JSON. */
+  call(call: string, signal?: AbortSignal): Promise<unknown> {
     if (this.#failed) return Promise.reject(this.#failed);
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     const number = this.#next++;
@@ -86,7 +86,7 @@ export class Link {
       signal?.addEventListener("abort", abort, { once: true });
       const settled = (): void => signal?.removeEventListener("abort", abort);
       const asked: Asked = {
-        call: JSON.stringify(call),
+        call,
         resolve: (value) => (settled(), resolve(value)),
         reject: (error) => (settled(), reject(error)),
       };

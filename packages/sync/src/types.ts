@@ -68,7 +68,7 @@ key?: EntityKey, after?: HistoryId, limit?: number, } | { "call": "explain", key
 /** The number of the loss that the person saw and agreed to. */
 seen: number,
 /** Whether the server must be told; without an answer nothing is done then. */
-must_revoke: boolean, } | { "call": "examine", } | { "call": "support_bundle", };
+must_revoke: boolean, } | { "call": "imports", } | { "call": "finish_import", import: ImportNumber, read: FileRead, imported: Imported, } | { "call": "preview_undo_import", import: ImportNumber, } | { "call": "undo_import", import: ImportNumber, } | { "call": "examine", } | { "call": "support_bundle", };
 
 /** Why a call failed. Nothing of it was stored, unless the words say so. */
 export type CallError = {
@@ -151,6 +151,9 @@ export type Counter = number;
 
 /** Which side deleted what the other side edited. */
 export type DeletedBy = "this_device" | "server";
+
+/** Something that a file says was never true. */
+export type DeletionCall = { "external": string } | { "entity": EntityKey };
 
 /** How an operation ended. */
 export type EndedAs = "applied" | "merged" | "superseded" | "resolved" | "rejected" | "cancelled";
@@ -283,6 +286,13 @@ next: string,
 /** Why that which it waits for is not at the server either. */
 because: Explanation | null, } & Partial<EntityKey>;
 
+/** What a source calls a sample. */
+export type ExternalCall = {
+/** Its name for ever. */
+id: string,
+/** Its version there. */
+version?: number, };
+
 /** An operation that failed and waits for a person, or is tried again later. */
 export type FailedOperation = {
 /** Why, for programs. */
@@ -334,6 +344,17 @@ export type FailureReason = "too_large" | "invalid" | "not_allowed" | "not_found
  */
 export type Fields = { [key in string]: JsonValue };
 
+/** What reading a file came to. */
+export type FileRead = {
+/** Samples that were read. */
+read: number,
+/** What was left out, by reason in words. */
+skipped: { [key in string]: number },
+/** Places that could not be read. */
+damaged: number,
+/** Whether it was read to its proper end. */
+complete: boolean, };
+
 /** What was found, without any value, name or id. */
 export type Finding = {
 /** What was looked at. */
@@ -384,6 +405,28 @@ id: EntityId, };
 /** The name of a value that lost, on this device. */
 export type HistoryId = number;
 
+/** The number of an import. It has more digits than a number of JavaScript holds. */
+export type ImportNumber = string;
+
+/** What an import did with what was read. */
+export type ImportOutcome = {
+/** Samples that were read. */
+read: number,
+/** Samples that were not here. */
+new: number,
+/** Samples that were here with another value. */
+changed: number,
+/** Samples that were here already. */
+duplicate: number,
+/** Entities that were deleted because the source says that they were never true. */
+deleted: number,
+/** What was left out, by reason in words. */
+skipped: { [key in string]: number },
+/** Places that could not be read. */
+damaged: number,
+/** Whether the file was read to its proper end. */
+complete: boolean, };
+
 /** What became of imported samples. */
 export type Imported = {
 /** Made. */
@@ -408,6 +451,19 @@ export type JsonValue = number | string | boolean | Array<JsonValue> | { [key in
 
 /** What kind of change an operation makes. */
 export type Kind = "create" | "update" | "delete";
+
+/** An import of this device. */
+export type KnownImport = {
+/** Its number, by which it can be undone. */
+import: ImportNumber,
+/** From what kind of source. */
+source: string,
+/** When it began. */
+started_at: LocalTime,
+/** When it ended; absent while it runs or when it was broken off. */
+finished_at: LocalTime | null,
+/** What it did. */
+report: JsonValue | null, };
 
 /** An operation that could not be retried or discarded. */
 export type LeftOperation = {
@@ -699,6 +755,19 @@ min: number,
 /** The largest. */
 max: number, };
 
+/** One sample of a file. */
+export type SampleCall = {
+/** Its type. */
+entity_type: EntityType,
+/** Its id. */
+id: EntityId,
+/** Its id when another sample of the file has the same id and other content. */
+sibling_id: EntityId,
+/** Its fields. */
+fields: Fields,
+/** What the source calls it. */
+external?: ExternalCall, };
+
 /** Which part of an account a cursor follows. */
 export type Scope = {
 /** The types; none means all. */
@@ -892,6 +961,15 @@ bytes: number | null,
 /** Entities that were given up and not fetched since. */
 evicted: number, };
 
+/** What an undo of an import deletes or deleted, by type. */
+export type UndoneCounts = {
+/** What it brought and nobody has changed since: this is deleted. */
+deleted: { [key in EntityType]: number },
+/** What was changed since: this stays. */
+kept: { [key in EntityType]: number },
+/** What this device gave up for space, of whatever origin: this stays, too. */
+given_up: { [key in EntityType]: number }, };
+
 /**
  * How often the server has accepted a change of an entity, within one [`Epoch`].
  * Zero means that the server has never told us of it.
@@ -992,7 +1070,15 @@ key: EntityKey, } | { "write": "undo",
 /** The entry of the history. */
 history: HistoryId, } | { "write": "set_scope",
 /** What to follow. */
-scope: Scope, } | { "write": "want",
+scope: Scope, } | { "write": "import",
+/** The number of the import: the same for the same file. */
+import: ImportNumber,
+/** The kind of source. */
+source: string,
+/** The samples. */
+samples: Array<SampleCall>,
+/** What was never true. */
+deletions: Array<DeletionCall>, } | { "write": "want",
 /** What. */
 wanted: Array<WantedCall>, };
 
@@ -1048,6 +1134,10 @@ export interface Answers {
   sign_in: Account;
   would_be_lost: Loss;
   sign_out: null;
+  imports: Array<KnownImport>;
+  finish_import: ImportOutcome;
+  preview_undo_import: UndoneCounts;
+  undo_import: UndoneCounts;
   examine: Array<Finding>;
   support_bundle: SupportBundle;
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Finding;
 
 /// The crates of the product and those right below each.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("clarity-model", &[]),
     ("clarity-protocol", &["clarity-model"]),
     ("clarity-store", &["clarity-model"]),
@@ -20,6 +20,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("clarity-server", &["clarity-protocol"]),
     ("clarity-cli", &["clarity-client", "clarity-server"]),
     ("clarity-web", &["clarity-client"]),
+    ("clarity-web-import", &["clarity-health"]),
 ];
 /// Crates that check or drive the others and may use all of them.
 const ABOVE_ALL: [&str; 3] = ["clarity-sim", "xtask", "xtask-bindgen"];

@@ -33,6 +33,7 @@ use self::gpx::{RouteOutcome, read_route, read_route_id};
 use self::package::Package;
 use crate::csv::read_ecg;
 use crate::error::{HealthError, is_limit};
+use crate::input::Input;
 use crate::limits::PROLOGUE_BYTES_MAX;
 use crate::meter::Meter;
 use crate::output::{Output, Sink};
@@ -70,6 +71,10 @@ impl AppleExport {
     /// When there is no export at `path`, or it cannot be opened; see [`HealthError`].
     pub fn open(path: &Path) -> Result<Self, HealthError> {
         Self::from_package(Package::open(path)?)
+    }
+
+    pub(crate) fn from_input(input: Input) -> Result<Self, HealthError> {
+        Self::from_package(Package::from_input(input)?)
     }
 
     /// Opens an `export.zip` that is in memory, such as the bundled one.

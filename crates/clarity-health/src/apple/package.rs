@@ -4,15 +4,15 @@
 //! with `..` in them. So names decide nothing but what a file is *not*; the records are found by
 //! their content, and nothing is ever written under a name from a zip.
 
-use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::Path;
 
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::document::file_key;
 use crate::error::{HealthError, LimitReached};
+use crate::input::{Input, ReadSeek};
 use crate::limits::{
     FILES_MAX, FOLDER_DEPTH_MAX, PROLOGUE_BYTES_MAX, TOTAL_BYTES_MAX, ZIP_RATIO_GRACE_BYTES,
     ZIP_RATIO_MAX,
@@ -25,15 +25,11 @@ const SKIPPED_OTHER: &str = "file of another kind: not supported";
 const RECORDS_ROOT: &[u8] = b"<HealthData";
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Bytes that can be read from any place.
-pub(crate) trait ReadSeek: Read + Seek + Send {}
-impl<T: Read + Seek + Send> ReadSeek for T {}
-
 /// Where a file of the export is.
 #[derive(Debug, Clone)]
 enum Location {
     Member(usize),
-    File(PathBuf),
+    File(Input),
 }
 
 /// One file of the export.
@@ -73,14 +69,19 @@ impl Package {
         if metadata.is_dir() {
             return Self::from_folder(path);
         }
-        let mut file = File::open(path).map_err(HealthError::Read)?;
-        match first_bytes(&mut file)? {
-            Kind::Zip => Self::from_zip(Box::new(BufReader::with_capacity(BUFFER_BYTES, file))),
+        Self::from_input(Input::on_disk(path, metadata.len()))
+    }
+
+    /// Opens a zip or an XML file.
+    pub(crate) fn from_input(input: Input) -> Result<Self, HealthError> {
+        match kind_of(&input.head()?)? {
+            Kind::Zip => {
+                Self::from_zip(Box::new(BufReader::with_capacity(BUFFER_BYTES, input.open()?)))
+            }
             Kind::Records => {
-                let location = Location::File(path.to_owned());
-                let name = String::from("export.xml");
-                let records =
-                    Part { location, path: name, bytes: metadata.len(), packed_bytes: None };
+                let bytes = input.bytes();
+                let (location, path) = (Location::File(input), String::from("export.xml"));
+                let records = Part { location, path, bytes, packed_bytes: None };
                 check_total(records.bytes)?;
                 Ok(Self::with_records(None, records))
             }
@@ -131,7 +132,7 @@ impl Package {
                     folders.push((entry.path(), format!("{path}/"), depth + 1));
                 } else if kind.is_file() {
                     let bytes = entry.metadata().map_err(HealthError::Read)?.len();
-                    let location = Location::File(entry.path());
+                    let location = Location::File(Input::on_disk(&entry.path(), bytes));
                     parts.push(Part { location, path, bytes, packed_bytes: None });
                 }
                 if parts.len() + folders.len() > FILES_MAX {
@@ -209,7 +210,7 @@ impl Package {
                 Box::new(archive.by_index(*index).map_err(from_zip_error)?)
             }
             (Location::Member(_), None) => return Err(HealthError::BrokenZip),
-            (Location::File(path), _) => Box::new(File::open(path).map_err(HealthError::Read)?),
+            (Location::File(input), _) => Box::new(input.open()?),
         };
         Ok(Box::new(Bounded { reader, left: limit }))
     }
@@ -239,15 +240,13 @@ enum Kind {
     Records,
 }
 
-/// Looks at the start of a file and goes back to it.
-fn first_bytes(file: &mut File) -> Result<Kind, HealthError> {
-    let head = read_head(&mut *file).map_err(HealthError::Read)?;
-    file.rewind().map_err(HealthError::Read)?;
+/// What a file is that begins like this.
+fn kind_of(head: &[u8]) -> Result<Kind, HealthError> {
     if head.is_empty() {
         Err(HealthError::Empty)
     } else if head.starts_with(b"PK") {
         Ok(Kind::Zip)
-    } else if has_records(&head) {
+    } else if has_records(head) {
         Ok(Kind::Records)
     } else {
         Err(HealthError::NotAnExport)

@@ -7,9 +7,8 @@ mod number;
 mod when;
 mod write;
 
-use std::fs::File;
 use std::io::{Chain, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::columns::Columns;
 pub(crate) use self::dialect::refuse_utf16;
@@ -20,7 +19,8 @@ use self::when::{NoTime, Zone};
 pub use self::write::CsvWriter;
 use crate::counted::{Counted, Place};
 use crate::error::{HealthError, is_limit};
-use crate::limits::{CSV_ROW_BYTES_MAX, PROLOGUE_BYTES_MAX};
+use crate::input::{Input, ReadSeek};
+use crate::limits::CSV_ROW_BYTES_MAX;
 use crate::meter::Meter;
 use crate::metrics::by_words;
 use crate::output::{Output, Sink};
@@ -63,8 +63,7 @@ pub struct CsvOptions {
 /// A table in a file.
 #[derive(Debug)]
 pub struct CsvFile {
-    path: PathBuf,
-    bytes: u64,
+    input: Input,
     delimiter: u8,
     is_ecg: bool,
     options: CsvOptions,
@@ -79,20 +78,21 @@ impl CsvFile {
     /// # Errors
     /// The message says what has to be said of the table, and how.
     pub fn open(path: &Path, options: &CsvOptions) -> Result<Self, HealthError> {
-        let bytes = std::fs::metadata(path).map_err(HealthError::Read)?.len();
-        let mut head = Vec::new();
-        let file = File::open(path).map_err(HealthError::Read)?;
-        file.take(PROLOGUE_BYTES_MAX as u64).read_to_end(&mut head).map_err(HealthError::Read)?;
+        Self::from_input(Input::at(path)?, options)
+    }
+
+    pub(crate) fn from_input(input: Input, options: &CsvOptions) -> Result<Self, HealthError> {
+        let head = input.head()?;
         if head.is_empty() {
             return Err(HealthError::Empty);
         }
         refuse_utf16(&head)?;
         let zone = options.zone.as_deref().map(Zone::read).transpose()?;
         let mut hasher = blake3::Hasher::new();
-        hasher.update(b"clarity-health/import/csv/1").update(&bytes.to_le_bytes()).update(&head);
+        hasher.update(b"clarity-health/import/csv/1").update(&input.bytes().to_le_bytes());
+        hasher.update(&head);
         let mut file = Self {
-            path: path.to_owned(),
-            bytes,
+            input,
             delimiter: b',',
             is_ecg: is_ecg(&head),
             options: options.clone(),
@@ -117,7 +117,7 @@ impl CsvFile {
     }
 
     pub(crate) fn bytes_total(&self) -> u64 {
-        self.bytes
+        self.input.bytes()
     }
 
     /// Reads the first rows, so that what holds for all of them is said before anything is
@@ -146,8 +146,7 @@ impl CsvFile {
         output.report.complete = true;
         meter.begin(Phase::Records);
         let position = if self.is_ecg {
-            let file = File::open(&self.path).map_err(HealthError::Read)?;
-            read_ecg(file, &mut output)
+            read_ecg(self.input.open()?, &mut output)
         } else {
             self.read_rows(&mut output, meter)?
         };
@@ -200,7 +199,7 @@ impl CsvFile {
     }
 }
 
-type Source = Chain<Cursor<Vec<u8>>, Counted<File>>;
+type Source = Chain<Cursor<Vec<u8>>, Counted<Box<dyn ReadSeek>>>;
 
 /// The rows of a table, one at a time.
 struct Rows<'f> {
@@ -216,8 +215,7 @@ impl<'f> Rows<'f> {
     fn open(file: &'f CsvFile) -> Result<Self, HealthError> {
         let place = Place::default();
         place.allow(CSV_ROW_BYTES_MAX + READ_AHEAD_BYTES);
-        let opened = File::open(&file.path).map_err(HealthError::Read)?;
-        let mut counted = Counted::new(opened, place.clone());
+        let mut counted = Counted::new(file.input.open()?, place.clone());
         let mut first = Vec::new();
         let mark = dialect::MARK.len() as u64;
         counted.by_ref().take(mark).read_to_end(&mut first).map_err(HealthError::from_io)?;

@@ -8,9 +8,8 @@ mod resource;
 mod write;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::de::DeserializeSeed;
 
@@ -19,7 +18,8 @@ use self::resource::{Entry, ResourceSeed, STOPPED};
 pub use self::write::{FhirWriter, Measured};
 use crate::counted::{Counted, Place};
 use crate::error::{HealthError, is_limit};
-use crate::limits::{COUNTED_NAMES_MAX, FHIR_ENTRY_BYTES_MAX, PROLOGUE_BYTES_MAX};
+use crate::input::{Input, ReadSeek};
+use crate::limits::{COUNTED_NAMES_MAX, FHIR_ENTRY_BYTES_MAX};
 use crate::meter::Meter;
 use crate::output::{Output, Sink};
 use crate::report::{DamagedFile, ImportId, Phase, ReadReport};
@@ -38,8 +38,8 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// FHIR resources in one file, or in the files of a folder.
 #[derive(Debug)]
 pub struct FhirFile {
-    /// In the order of their names, with their sizes.
-    files: Vec<(PathBuf, u64)>,
+    /// In the order of their names.
+    files: Vec<Input>,
     skipped: u64,
     import_id: ImportId,
 }
@@ -52,19 +52,28 @@ impl FhirFile {
     pub fn open(path: &Path) -> Result<Self, HealthError> {
         let metadata = std::fs::metadata(path).map_err(HealthError::Read)?;
         let candidates = if metadata.is_dir() {
-            crate::file::files_below(path, &["json", "ndjson"])?
+            let files = crate::file::files_below(path, &["json", "ndjson"])?.into_iter();
+            files.map(|(path, bytes)| Input::on_disk(&path, bytes)).collect()
         } else {
-            vec![(path.to_owned(), metadata.len())]
+            vec![Input::on_disk(path, metadata.len())]
         };
+        Self::from_inputs(candidates)
+    }
+
+    pub(crate) fn from_input(input: Input) -> Result<Self, HealthError> {
+        Self::from_inputs(vec![input])
+    }
+
+    fn from_inputs(candidates: Vec<Input>) -> Result<Self, HealthError> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"clarity-health/import/fhir/1");
         let mut files = Vec::new();
         let mut skipped = 0;
-        for (path, bytes) in candidates {
-            let head = head(&path)?;
+        for input in candidates {
+            let head = input.head()?;
             if memchr::memmem::find(&head, b"\"resourceType\"").is_some() {
-                hasher.update(&bytes.to_le_bytes()).update(&head);
-                files.push((path, bytes));
+                hasher.update(&input.bytes().to_le_bytes()).update(&head);
+                files.push(input);
             } else {
                 skipped += 1;
             }
@@ -81,7 +90,7 @@ impl FhirFile {
     }
 
     pub(crate) fn bytes_total(&self) -> u64 {
-        self.files.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes()))
     }
 
     pub(crate) fn run(
@@ -94,7 +103,7 @@ impl FhirFile {
         output.report.complete = true;
         meter.begin(Phase::Records);
         let mut subjects = BTreeSet::new();
-        for ((path, _), number) in self.files.iter().zip(1..) {
+        for (input, number) in self.files.iter().zip(1..) {
             if output.cancelled() {
                 break;
             }
@@ -103,7 +112,7 @@ impl FhirFile {
             } else {
                 DamagedFile::File(number)
             };
-            let file = File::open(path).map_err(HealthError::Read)?;
+            let file = input.open()?;
             let mut reading = Reading { output: &mut output, meter, subjects: &mut subjects };
             let position = reading.file(file);
             meter.finish_file(position, &mut output);
@@ -117,13 +126,6 @@ impl FhirFile {
     }
 }
 
-fn head(path: &Path) -> Result<Vec<u8>, HealthError> {
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(HealthError::Read)?;
-    file.take(PROLOGUE_BYTES_MAX as u64).read_to_end(&mut head).map_err(HealthError::Read)?;
-    Ok(head)
-}
-
 /// One file that is being read.
 struct Reading<'r, 'o, 'm> {
     output: &'r mut Output<'o>,
@@ -133,7 +135,7 @@ struct Reading<'r, 'o, 'm> {
 
 impl Reading<'_, '_, '_> {
     /// Reads a file to its end or to where it is damaged; says how far that is.
-    fn file(&mut self, file: File) -> u64 {
+    fn file(&mut self, file: Box<dyn ReadSeek>) -> u64 {
         let place = Place::default();
         place.allow(FHIR_ENTRY_BYTES_MAX);
         let mut reader = Counted::new(BufReader::with_capacity(BUFFER_BYTES, file), place.clone());

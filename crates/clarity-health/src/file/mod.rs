@@ -2,8 +2,6 @@
 
 mod feed;
 
-use std::fs::File;
-use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +10,8 @@ use crate::apple::AppleExport;
 use crate::csv::{CsvFile, CsvOptions, refuse_utf16};
 use crate::error::HealthError;
 use crate::fhir::FhirFile;
-use crate::limits::{FILES_MAX, FOLDER_DEPTH_MAX, PROLOGUE_BYTES_MAX};
+use crate::input::Input;
+use crate::limits::{FILES_MAX, FOLDER_DEPTH_MAX};
 use crate::meter::Meter;
 use crate::output::Sink;
 use crate::report::{ImportId, Phase, Progress, ReadReport, ScanReport};
@@ -48,29 +47,33 @@ impl HealthFile {
         if std::fs::metadata(path).map_err(HealthError::Read)?.is_dir() {
             let is_fhir = files_below(path, &["xml"])?.is_empty();
             return if is_fhir {
-                Self::fhir(path)
+                FhirFile::open(path).map(Self::Fhir)
             } else {
                 AppleExport::open(path).map(Self::Apple)
             };
         }
-        let mut head = Vec::new();
-        let file = File::open(path).map_err(HealthError::Read)?;
-        file.take(PROLOGUE_BYTES_MAX as u64).read_to_end(&mut head).map_err(HealthError::Read)?;
+        Self::from_input(Input::at(path)?, options)
+    }
+
+    /// Opens a file that is not on a disk, as [`HealthFile::open`].
+    ///
+    /// # Errors
+    /// As [`HealthFile::open`].
+    pub fn from_input(input: Input, options: &CsvOptions) -> Result<Self, HealthError> {
+        let head = input.head()?;
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
         match text.first() {
             None => Err(HealthError::Empty),
-            Some(b'P') if head.starts_with(b"PK") => AppleExport::open(path).map(Self::Apple),
-            Some(b'<') => AppleExport::open(path).map(Self::Apple),
-            Some(b'{' | b'[') => Self::fhir(path),
+            Some(b'P') if head.starts_with(b"PK") => {
+                AppleExport::from_input(input).map(Self::Apple)
+            }
+            Some(b'<') => AppleExport::from_input(input).map(Self::Apple),
+            Some(b'{' | b'[') => FhirFile::from_input(input).map(Self::Fhir),
             Some(_) => {
                 refuse_utf16(&head)?;
-                CsvFile::open(path, options).map(Self::Csv)
+                CsvFile::from_input(input, options).map(Self::Csv)
             }
         }
-    }
-
-    fn fhir(path: &Path) -> Result<Self, HealthError> {
-        FhirFile::open(path).map(Self::Fhir)
     }
 
     /// The format in words; it is also the name of the source under which samples are known.
