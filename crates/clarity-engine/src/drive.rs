@@ -12,7 +12,8 @@ use crate::schedule::{
     Direction, InFlight, PULL_INTERVAL_MS, Pause, REQUESTS_IN_FLIGHT_MAX, Schedule, Suspect,
 };
 use crate::{
-    ageing, fetch, held, identity, lane, network, poison, pull, push, scope, settle, storage, token,
+    ageing, contribute, fetch, held, identity, lane, network, poison, pull, push, scope, settle,
+    storage, token,
 };
 
 /// Sends what can be sent now, and says when to look again.
@@ -48,6 +49,7 @@ fn end_run(context: &mut Context<'_, '_>, schedule: &mut Schedule) -> Result<(),
     let busy = !schedule.in_flight.is_empty()
         || schedule.refreshing
         || schedule.pull_wanted
+        || schedule.contributing
         || schedule.failing_since.is_some()
         || !schedule.suspects.is_empty();
     let progress = &mut schedule.progress;
@@ -179,7 +181,7 @@ fn fill(
 }
 
 fn wants_to_send(context: &Context<'_, '_>, schedule: &Schedule) -> Result<bool, StoreError> {
-    let wanted = schedule.pull_wanted || schedule.fetch_wanted;
+    let wanted = schedule.pull_wanted || schedule.fetch_wanted || schedule.contributing;
     Ok(wanted || context.tx.queue_counts()?.ready > 0)
 }
 
@@ -231,13 +233,7 @@ fn send_pull(
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
     let request = schedule.allocate();
-    schedule.in_flight.push(InFlight {
-        id: request,
-        push: false,
-        fetch: false,
-        token: schedule.token,
-        suspect: None,
-    });
+    schedule.in_flight.push(InFlight { id: request, token: schedule.token, ..InFlight::default() });
     let pull = pull::build(context, schedule.full_rows)?;
     schedule.pull_scope = pull.scope.clone();
     schedule.pull_cursor = pull.cursor.clone();
@@ -262,13 +258,8 @@ fn send_fetch(
         schedule.fetch_wanted = false;
         return Ok(false);
     };
-    schedule.in_flight.push(InFlight {
-        id: request,
-        push: false,
-        fetch: true,
-        token: schedule.token,
-        suspect: None,
-    });
+    let token = schedule.token;
+    schedule.in_flight.push(InFlight { id: request, fetch: true, token, ..InFlight::default() });
     effects.push(Effect::Send { request, body: Request::Fetch(built) });
     context.noted.status = true;
     Ok(true)
@@ -285,6 +276,9 @@ fn send_push(
 ) -> Result<bool, StoreError> {
     if schedule.carrying {
         return Ok(false);
+    }
+    if schedule.contributing {
+        return contribute::send(context, schedule, stamp, effects);
     }
     let request = schedule.allocate();
     let successes = schedule.successes;
@@ -308,6 +302,7 @@ fn send_push(
                 fetch: false,
                 token,
                 suspect,
+                contributes: false,
             });
             schedule.progress.begin(context.now);
             effects.push(Effect::Send { request, body: Request::Push(built) });
@@ -331,6 +326,7 @@ fn send_push(
         fetch: false,
         token,
         suspect: None,
+        contributes: false,
     });
     schedule.progress.begin(context.now);
     schedule.progress.sent(counts.ready + counts.in_flight);
@@ -352,8 +348,7 @@ pub(crate) fn finished(
         Ok(response) => response,
         Err(failure) => return failed(context, schedule, &in_flight, &failure),
     };
-    let direction = in_flight.direction();
-    if let Some(words) = no_answer(context, schedule, (request, direction), &response)? {
+    if let Some(words) = no_answer(context, schedule, &in_flight, &response)? {
         let failure = Failure::new(FailureClass::Transient, words);
         return failed(context, schedule, &in_flight, &failure);
     }
@@ -400,10 +395,14 @@ pub(crate) fn finished(
 fn no_answer(
     context: &Context<'_, '_>,
     schedule: &Schedule,
-    (request, direction): (RequestId, Direction),
+    in_flight: &InFlight,
     response: &Response,
 ) -> Result<Option<&'static str>, StoreError> {
-    Ok(match (direction, response) {
+    let request = in_flight.id;
+    Ok(match (in_flight.direction(), response) {
+        (Direction::Push, Response::Push(response)) if in_flight.contributes => {
+            contribute::no_answer(context, response)?
+        }
         (Direction::Push, Response::PushInPart { .. }) => None,
         (Direction::Push, Response::Push(response)) => {
             let words = "the server's answer does not say what became of the changes";
@@ -426,11 +425,13 @@ fn no_answer(
 fn take_in(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
-    response: clarity_protocol::PushResponse,
+    mut response: clarity_protocol::PushResponse,
 ) -> Result<(), StoreError> {
     succeeded(context, schedule, Direction::Push)?;
     let waited = waiting(context)?;
     if identity::meet_epoch(context, response.epoch)? {
+        let contributed = std::mem::take(&mut response.contributed);
+        contribute::answered(context, schedule, contributed)?;
         let response = held::hold(context, schedule, response)?;
         settle::answers(context, response)?;
     } else {
@@ -508,6 +509,7 @@ fn failed(
             Ok(Vec::new())
         }
         FailureClass::TooLarge | FailureClass::BadRequest if in_flight.push => {
+            contribute::refused(context, schedule, in_flight)?;
             poison::refused(context, schedule, &carriers, failure)?;
             // Halving finds one bad operation in a few requests. A server that refuses whatever it
             // is sent must not be asked a thousand times in a row (promise L2).
@@ -580,6 +582,7 @@ pub(crate) fn started(
     stopped(context, schedule)?;
     storage::recall(context, schedule)?;
     context.tx.forget_refused_wishes()?;
+    contribute::count(context, schedule)?;
     schedule.pull_wanted = true;
     schedule.fetch_wanted = true;
     schedule.sweeping = true;

@@ -4,6 +4,7 @@ use clarity_model::{Counter, Epoch, Incarnation};
 use clarity_store::{QueuedOperation, StoreError};
 
 use crate::context::Context;
+use crate::contribute;
 use crate::held;
 use crate::schedule::Schedule;
 
@@ -41,6 +42,7 @@ pub(crate) fn reset(
     context: &mut Context<'_, '_>,
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
+    contribute::leave(context)?;
     context.tx.set_epoch(None)?;
     let next = context.tx.next_counter()?;
     context.tx.put_state(FOREIGN_BASES_BELOW, &next)?;

@@ -21,6 +21,7 @@ mod ageing;
 mod carry;
 mod conflict;
 mod context;
+mod contribute;
 mod drive;
 mod error;
 mod event;

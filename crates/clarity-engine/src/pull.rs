@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::schedule::Schedule;
 use crate::settle::{keep_losses, keeps_entity, put_newer_confirmed, remove_carried, sent};
 use crate::storage::{self, Arrival, StorageSettings};
-use crate::{feed, identity, ids, lane, push, revert, scope, view};
+use crate::{contribute, feed, identity, ids, lane, push, revert, scope, view};
 
 /// The number of the one cursor that a device has: its scope says what it follows.
 pub(crate) const WHOLE_ACCOUNT: u32 = 0;
@@ -33,6 +33,7 @@ pub(crate) fn build(
     let settled_below = if full_rows { Counter(0) } else { push::settled_below(context)? };
     let scope: Scope = serde_json::from_str(&part.scope).unwrap_or_default();
     let cursor = stands_at(context, part)?;
+    let lost_epoch = contribute::lost_epoch(context)?.filter(|_| cursor.is_none());
     Ok(PullRequest {
         incarnation: context.tx.meta()?.incarnation,
         settled_below,
@@ -40,6 +41,7 @@ pub(crate) fn build(
         from_head: cursor.is_none() && !scope.types.is_empty() && !full_rows,
         scope,
         cursor,
+        lost_epoch,
         rows_max: Some(settings.page_rows(context.tx.live_bytes()?)),
     })
 }
@@ -125,6 +127,7 @@ pub(crate) fn page(
         identity::reset(context, schedule)?;
         return Ok(false);
     }
+    contribute::begin(context, schedule, response.restored)?;
     let mut part = part(context.tx)?;
     let known: Option<Cursor> = part.cursor.as_deref().and_then(|c| serde_json::from_str(c).ok());
     let behind =
@@ -231,6 +234,9 @@ pub(crate) fn one_row(
 ) -> Result<(), StoreError> {
     let row = own_operations(context, row)?;
     let row = under_present_key(context, row)?;
+    if schedule.contributing && context.tx.lost_in(&row.key)?.is_some() {
+        return beside_contribution(context, &row);
+    }
     if row.outside {
         return scope::leave(context, &row);
     }
@@ -241,6 +247,19 @@ pub(crate) fn one_row(
         feed::came_back(context, &key)?;
     }
     Ok(())
+}
+
+/// A row of an entity that this device gives back: what it has contains all that the server has
+/// kept, and the answer tells what the server has made of it since.
+fn beside_contribution(context: &mut Context<'_, '_>, row: &Row) -> Result<(), StoreError> {
+    if context.tx.lane(&row.key)?.is_empty() {
+        return Ok(());
+    }
+    for settled in &row.operations {
+        settle(context, settled, row.version)?;
+    }
+    lane::unblock(context, &row.key)?;
+    view::refold(context, &row.key)
 }
 
 /// Leaves out the operations of a copy of this store, which counts on under the same numbers: what

@@ -142,7 +142,15 @@ fn send(
     let epoch = context.tx.meta()?.epoch;
     let schema = stamp.clone();
     context.noted.status = true;
-    Ok(PushRequest { incarnation, epoch, settled_below, schema, foreign_bases, operations })
+    Ok(PushRequest {
+        incarnation,
+        epoch,
+        settled_below,
+        schema,
+        foreign_bases,
+        contribution: None,
+        operations,
+    })
 }
 
 /// Every operation with a lower counter has its answer, durably, on this device.

@@ -164,7 +164,7 @@ pub struct PauseInfo {
 }
 
 /// A request on its way. What a push carries is marked on the operations themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub(crate) struct InFlight {
     pub(crate) id: RequestId,
     pub(crate) push: bool,
@@ -174,6 +174,9 @@ pub(crate) struct InFlight {
     pub(crate) token: u64,
     /// How often the suspect group that it tests has failed already.
     pub(crate) suspect: Option<Suspicion>,
+    /// Whether it is a push that gives back what the server has lost.
+    #[serde(default)]
+    pub(crate) contributes: bool,
 }
 
 /// Which way a request goes.
@@ -268,6 +271,11 @@ pub(crate) struct Schedule {
     /// backend gives none by itself; none is asked for meanwhile.
     pub(crate) read_instead: Option<i64>,
     pub(crate) rows_missing: bool,
+    /// Whether there is something that the server has lost and that this device gives back; nothing
+    /// else is sent meanwhile.
+    pub(crate) contributing: bool,
+    /// How many entities are given back at once at most, after the server would not take more.
+    pub(crate) contributions_max: Option<usize>,
     pub(crate) last_success: Option<LocalTime>,
     /// When a pull was last acknowledged with nothing more to read.
     pub(crate) last_pull: Option<LocalTime>,

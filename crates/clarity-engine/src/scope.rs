@@ -261,7 +261,8 @@ pub(crate) fn sweep(context: &mut Context<'_, '_>) -> Result<bool, StoreError> {
     for (key, row) in &rows {
         let waits = !matches!(row.state, RowState::Clean | RowState::Deleted);
         let holds = scope.holds(entity_type.as_str(), schema.time_ms(&row.fields), sweep.at);
-        if waits || holds || is_critical(context.tx, key)? {
+        let is_given_back = context.tx.lost_in(key)?.is_some();
+        if waits || holds || is_given_back || is_critical(context.tx, key)? {
             continue;
         }
         context.tx.remove_entity(key)?;

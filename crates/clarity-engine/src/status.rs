@@ -116,7 +116,9 @@ pub struct Status {
 pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<Status, StoreError> {
     let counts = tx.queue_counts()?;
     let conflicts = tx.count_conflicts()?;
-    let waiting = counts.ready + counts.blocked + counts.in_flight + counts.set_aside;
+    // What is given back to a restored server waits as what was written here does.
+    let given_back = if schedule.contributing { tx.count_lost()? } else { 0 };
+    let waiting = counts.ready + counts.blocked + counts.in_flight + counts.set_aside + given_back;
     let (keys, ranges) = tx.count_wanted()?;
     let is_behind = tx.cursor_parts()?.iter().any(|part| !part.caught_up);
     let catching_up = is_behind || scope::is_unread(tx)?;
@@ -133,6 +135,7 @@ pub(crate) fn status(tx: &StoreTransaction<'_>, schedule: &Schedule) -> Result<S
         wanted: keys + ranges,
         stalled,
         idle: counts.ready + counts.in_flight == 0
+            && !schedule.contributing
             && schedule.in_flight.is_empty()
             && !schedule.pull_wanted
             && !schedule.fetch_wanted

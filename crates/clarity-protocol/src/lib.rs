@@ -9,6 +9,7 @@
 mod account;
 mod classify;
 mod codec;
+mod contribution;
 mod fetch;
 mod hint;
 mod problem;
@@ -19,6 +20,9 @@ mod stream;
 pub use account::{Device, DeviceList, LoginRequest, RefreshRequest, SignUpRequest, Tokens};
 pub use classify::{Answer, Failure, FailureClass, classify, retry_after_ms};
 pub use codec::{DecodeError, decode, decode_operation, hash_operation};
+pub use contribution::{
+    ContributedEntity, Contribution, ContributionAnswer, ContributionOutcome, Restored,
+};
 pub use fetch::{FetchPosition, FetchRange, FetchRequest, FetchResponse};
 pub use hint::{Hint, HintEntity, HintKind};
 pub use problem::{Problem, ProblemCode};

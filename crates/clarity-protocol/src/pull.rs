@@ -8,6 +8,7 @@ use clarity_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::contribution::Restored;
 use crate::push::SchemaStamp;
 
 /// Which part of an account a cursor follows.
@@ -95,6 +96,10 @@ pub struct PullRequest {
     /// Where the last page ended; absent for the first sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
+    /// Without a cursor: the life of the server's database that the device has read so far, when it
+    /// has heard that the server was restored since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_epoch: Option<Epoch>,
     /// Without a cursor: begin at the head instead of the beginning, because what there is already
     /// is fetched by name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -121,6 +126,10 @@ pub struct PullResponse {
     pub more: bool,
     /// Positions up to here would survive the loss of the server's machine.
     pub durable_through: Seq,
+    /// Where the life that the device asked about ended. Its presence says that the server takes
+    /// contributions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
 }
 
 /// One changed entity.

@@ -10,6 +10,8 @@ use clarity_model::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::contribution::{Contribution, ContributionAnswer};
+
 /// Which schema a device was built with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaStamp {
@@ -55,6 +57,10 @@ pub struct PushRequest {
     /// this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_bases: Vec<Counter>,
+    /// What the server lost when it was restored and this device has. It takes effect before the
+    /// operations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contribution: Option<Contribution>,
     /// [`WireOperation`]s, each exactly the bytes that were frozen when it was first sent.
     pub operations: Vec<Box<RawValue>>,
 }
@@ -67,6 +73,7 @@ impl fmt::Debug for PushRequest {
             .field("epoch", &self.epoch)
             .field("settled_below", &self.settled_below)
             .field("schema", &self.schema)
+            .field("contribution", &self.contribution)
             .field("operations", &self.operations.len())
             .finish()
     }
@@ -138,6 +145,9 @@ pub struct PushResponse {
     pub epoch: Epoch,
     /// The server's time.
     pub at: ServerTime,
+    /// One answer for each contributed entity, in the same order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contributed: Vec<ContributionAnswer>,
     /// One answer for each operation.
     pub answers: Vec<OperationAnswer>,
 }

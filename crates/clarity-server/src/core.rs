@@ -9,14 +9,15 @@ use clarity_model::{
 };
 use clarity_protocol::{
     FetchPosition, FetchRequest, FetchResponse, PullRequest, PullResponse, PushRequest,
-    PushResponse, SchemaStamp,
+    PushResponse, Restored, SchemaStamp,
 };
 
 use crate::apply::{Context, apply};
 use crate::environment::{Environment, random};
 use crate::error::RequestError;
 use crate::pull::{
-    Fetched, JsonRows, RowSink, TypedRows, check_fetch, cursor_at, read_fetched, read_page, start,
+    Fetched, JsonRows, RowSink, TypedRows, check_fetch, cursor_at, read_fetched, read_page,
+    restored, start,
 };
 use crate::storage::sqlite::{SqliteOptions, SqliteStorage};
 use crate::storage::{AccountId, AccountSnapshot, DeviceId, ScannedEntity, Storage, StorageError};
@@ -167,7 +168,8 @@ impl<S: Storage> Core<S> {
         let applied = self.storage.write::<_, StorageError>(account, |transaction| {
             apply(transaction, &context, request)
         })?;
-        let response = PushResponse { epoch, at: context.now, answers: applied.answers };
+        let (contributed, answers) = (applied.contributed, applied.answers);
+        let response = PushResponse { epoch, at: context.now, contributed, answers };
         Ok(Pushed { response, changed: applied.changed.into_iter().collect() })
     }
 
@@ -193,6 +195,7 @@ impl<S: Storage> Core<S> {
             schema: &self.schema,
             now: self.environment.now(),
             seed: u64::from_le_bytes(random(&*self.environment)?),
+            epoch: self.epoch(),
             device,
             keep_receipts: self.keep_receipts,
         })
@@ -300,6 +303,7 @@ impl<S: Storage> Core<S> {
                 head,
                 more: page.more,
                 durable_through: head,
+                restored: restored(snapshot, &identity, request)?,
             };
             Ok((response, rows))
         })
@@ -352,6 +356,8 @@ struct Rest<'a> {
     head: Seq,
     more: bool,
     durable_through: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<Restored>,
 }
 
 impl<'a> Rest<'a> {
@@ -363,6 +369,7 @@ impl<'a> Rest<'a> {
             head: response.head,
             more: response.more,
             durable_through: response.durable_through,
+            restored: response.restored,
         }
     }
 }
@@ -399,6 +406,10 @@ fn check_push(epoch: Epoch, request: &PushRequest) -> Result<(), RequestError> {
     }
     if request.operations.len() > limits::PUSH_OPERATIONS_MAX {
         return Err(RequestError::TooLarge("a push holds at most 1,000 operations; send fewer"));
+    }
+    let contributed = request.contribution.as_ref().map_or(0, |one| one.entities.len());
+    if contributed > limits::PUSH_OPERATIONS_MAX {
+        return Err(RequestError::TooLarge("a push gives back at most 1,000 entities; send fewer"));
     }
     let bytes: usize = request.operations.iter().map(|raw| raw.get().len()).sum();
     if request.operations.len() > 1 && bytes > limits::PUSH_BYTES_MAX {

@@ -128,6 +128,7 @@ impl<S: Storage> Core<S> {
             schema: None,
             scope,
             cursor,
+            lost_epoch: None,
             from_head: false,
             rows_max,
         };

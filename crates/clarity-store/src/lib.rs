@@ -34,6 +34,7 @@ mod layout;
 mod lineage;
 #[cfg(not(target_arch = "wasm32"))]
 mod lock;
+mod lost;
 mod month;
 mod named;
 mod operation;

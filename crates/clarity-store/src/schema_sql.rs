@@ -14,7 +14,7 @@
 pub(crate) const APPLICATION_ID: i32 = 0x436c_5379;
 
 /// The SQL that leads from each version to the next; the first makes an empty file a store.
-pub(crate) const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+pub(crate) const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 /// The latest version of the tables, as in `PRAGMA user_version`.
 pub(crate) const LATEST_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -229,3 +229,10 @@ const VERSION_2: &str = concat!(
     include_str!("sql/version_2_ids.sql"),
     include_str!("sql/version_2_schema.sql"),
 );
+
+/// Version 3.
+///
+/// `lost_entity`: entities that the server lost when it was restored, and that this device gives
+/// back as it has them.
+/// - `type`, `id`: which; `epoch`: the life of the server that its version belongs to, 16 bytes
+const VERSION_3: &str = include_str!("sql/version_3.sql");

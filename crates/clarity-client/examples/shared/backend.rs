@@ -121,7 +121,16 @@ impl State {
         let scope = Default::default();
         let cursor = Cursor { epoch: EPOCH, seq: head, check: Check(0), scope, place: None };
         let at = ServerTime(0);
-        PullResponse { epoch: EPOCH, at, rows, cursor, head, more: false, durable_through: head }
+        PullResponse {
+            epoch: EPOCH,
+            at,
+            rows,
+            cursor,
+            head,
+            more: false,
+            durable_through: head,
+            restored: None,
+        }
     }
 
     /// Entities by their keys, and all of a type: this backend knows no record's own time.
@@ -156,7 +165,12 @@ impl State {
                     })?;
                     answers.push(self.push(push.incarnation, &operation));
                 }
-                Ok(Response::Push(PushResponse { epoch: EPOCH, at: ServerTime(0), answers }))
+                Ok(Response::Push(PushResponse {
+                    epoch: EPOCH,
+                    at: ServerTime(0),
+                    answers,
+                    contributed: Vec::new(),
+                }))
             }
             Request::Pull(pull) => Ok(Response::Pull(self.pull(pull.cursor))),
             Request::Fetch(fetch) => Ok(Response::Fetch(self.fetch(&fetch))),

@@ -121,7 +121,16 @@ impl<'b> Reading<'b> {
         let cursor = Cursor { epoch, seq: self.seq, check: Check(0), scope, place: Some(place) };
         // How much is left is not known: the bar is full when it is.
         let head = if more { self.seq.next() } else { self.seq };
-        Ok(PullResponse { epoch, at, rows: self.rows, cursor, head, more, durable_through: Seq(0) })
+        Ok(PullResponse {
+            epoch,
+            at,
+            rows: self.rows,
+            cursor,
+            head,
+            more,
+            durable_through: Seq(0),
+            restored: None,
+        })
     }
 }
 

@@ -197,6 +197,7 @@ fn lists_are_read_in_pages() {
         scope: Scope::default(),
         cursor,
         rows_max: None,
+        lost_epoch: None,
         from_head: false,
     };
     let item = |id: &str, change: u64| json!({ "id": id, "version": 1, "change": change, "a": 1 });

@@ -50,7 +50,12 @@ impl Transport for Picky {
                     blocked_by: None,
                 });
             }
-            Ok(Response::Push(PushResponse { epoch, at: ServerTime(0), answers }))
+            Ok(Response::Push(PushResponse {
+                epoch,
+                at: ServerTime(0),
+                answers,
+                contributed: Vec::new(),
+            }))
         })
     }
 

@@ -100,6 +100,7 @@ pub(crate) fn push_request() -> PushRequest {
         settled_below: Counter(5),
         schema: SchemaStamp { version: 1, hash: "00ff".into(), steps: 0 },
         foreign_bases: vec![Counter(9)],
+        contribution: Some(contribution()),
         operations: vec![frozen(&create()), frozen(&update())],
     }
 }
@@ -162,7 +163,40 @@ pub(crate) fn push_response() -> PushResponse {
     ];
     let mut answers = vec![applied, merged, deleted, rejected, blocked];
     answers.extend(others);
-    PushResponse { epoch: Epoch(1), at: ServerTime(1_700_000_000_002), answers }
+    PushResponse {
+        epoch: Epoch(1),
+        at: ServerTime(1_700_000_000_002),
+        answers,
+        contributed: contributed(),
+    }
+}
+
+fn contribution() -> Contribution {
+    let live = ContributedEntity {
+        key: key(),
+        version: Version(7),
+        fields: Some(Fields::from([("text", json!("kept"))])),
+    };
+    let gone = ContributedEntity { fields: None, ..live.clone() };
+    Contribution { epoch: Epoch(3), entities: vec![live, gone] }
+}
+
+fn contributed() -> Vec<ContributionAnswer> {
+    let held = Row {
+        key: key(),
+        version: Version(7),
+        seq: Seq(42),
+        updated_at: ServerTime(3),
+        fields: None,
+        deleted: false,
+        outside: false,
+        operations: Vec::new(),
+    };
+    let moved = Row { fields: Some(Fields::from([("text", json!("new"))])), ..held.clone() };
+    vec![
+        ContributionAnswer { outcome: ContributionOutcome::Held, row: held },
+        ContributionAnswer { outcome: ContributionOutcome::Superseded, row: moved },
+    ]
 }
 
 pub(crate) fn cursor() -> Cursor {
@@ -185,6 +219,7 @@ pub(crate) fn pull_request() -> PullRequest {
         schema: None,
         scope: cursor().scope,
         cursor: Some(cursor()),
+        lost_epoch: None,
         from_head: false,
         rows_max: Some(100),
     }
@@ -215,6 +250,7 @@ pub(crate) fn pull_response() -> PullResponse {
         head: Seq(50),
         more: true,
         durable_through: Seq(40),
+        restored: Some(Restored { head: Some(Seq(30)) }),
     }
 }
 
@@ -240,8 +276,8 @@ fn push() {
     for (raw, operation) in again.operations.iter().zip([create(), update()]) {
         assert_eq!(decode_operation(raw).ok(), Some(operation));
     }
-    insta::assert_snapshot!(text, @r#"{"incarnation":"00000000000000000000000000000abc","epoch":"ffffffffffffffffffffffffffffffff","settled_below":5,"schema":{"version":1,"hash":"00ff"},"foreign_bases":[9],"operations":[{"counter":1,"kind":"create","type":"Note","id":"018f-1","base":0,"fields":{"later":{"unknown":[1,2.5]},"tags":["a"],"text":"Zeile ☂\n"},"schema":1,"at":1700000000000},{"counter":9,"covers":[6,8],"batch":9,"kind":"update","type":"Note","id":"018f-1","base":3,"changes":[{"field":"text","old":"a","new":"b"},{"field":"title","new":null},{"field":"gone","old":null}],"schema":1,"at":1700000000000}]}"#);
-    insta::assert_snapshot!(reads_back(&push_response()), @r#"{"epoch":"00000000000000000000000000000001","at":1700000000002,"answers":[{"counter":1,"outcome":"applied","version":1},{"counter":2,"outcome":"merged","version":4,"entity":{"version":5,"updated_at":1700000000001,"fields":{"text":"both"}},"fields":{"tags":"superseded","text":"merged","title":"conflict"}},{"counter":3,"outcome":"conflict","version":6,"entity":{"version":6,"updated_at":2}},{"counter":4,"outcome":"rejected","rejection":{"code":"too_large","message":"the entity is too large"}},{"counter":5,"outcome":"blocked","blocked_by":4},{"counter":6,"outcome":"superseded"},{"counter":7,"outcome":"op_id_reused"},{"counter":8,"outcome":"reidentify"},{"counter":9,"outcome":"applied","id":"31","version":1},{"counter":10,"outcome":"stale"}]}"#);
+    insta::assert_snapshot!(text, @r#"{"incarnation":"00000000000000000000000000000abc","epoch":"ffffffffffffffffffffffffffffffff","settled_below":5,"schema":{"version":1,"hash":"00ff"},"foreign_bases":[9],"contribution":{"epoch":"00000000000000000000000000000003","entities":[{"type":"Note","id":"018f-1","version":7,"fields":{"text":"kept"}},{"type":"Note","id":"018f-1","version":7}]},"operations":[{"counter":1,"kind":"create","type":"Note","id":"018f-1","base":0,"fields":{"later":{"unknown":[1,2.5]},"tags":["a"],"text":"Zeile ☂\n"},"schema":1,"at":1700000000000},{"counter":9,"covers":[6,8],"batch":9,"kind":"update","type":"Note","id":"018f-1","base":3,"changes":[{"field":"text","old":"a","new":"b"},{"field":"title","new":null},{"field":"gone","old":null}],"schema":1,"at":1700000000000}]}"#);
+    insta::assert_snapshot!(reads_back(&push_response()), @r#"{"epoch":"00000000000000000000000000000001","at":1700000000002,"contributed":[{"outcome":"held","row":{"type":"Note","id":"018f-1","version":7,"seq":42,"updated_at":3}},{"outcome":"superseded","row":{"type":"Note","id":"018f-1","version":7,"seq":42,"updated_at":3,"fields":{"text":"new"}}}],"answers":[{"counter":1,"outcome":"applied","version":1},{"counter":2,"outcome":"merged","version":4,"entity":{"version":5,"updated_at":1700000000001,"fields":{"text":"both"}},"fields":{"tags":"superseded","text":"merged","title":"conflict"}},{"counter":3,"outcome":"conflict","version":6,"entity":{"version":6,"updated_at":2}},{"counter":4,"outcome":"rejected","rejection":{"code":"too_large","message":"the entity is too large"}},{"counter":5,"outcome":"blocked","blocked_by":4},{"counter":6,"outcome":"superseded"},{"counter":7,"outcome":"op_id_reused"},{"counter":8,"outcome":"reidentify"},{"counter":9,"outcome":"applied","id":"31","version":1},{"counter":10,"outcome":"stale"}]}"#);
 }
 
 // The frozen bytes of an operation travel untouched, spaces, order and unknown members included.
@@ -261,7 +297,7 @@ fn pull() {
         PullRequest { scope: Scope::default(), cursor: None, rows_max: None, ..pull_request() };
     insta::assert_snapshot!(reads_back(&pull_request()), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{"types":["Note"],"windows":{"Note":30}},"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{"types":["Note"],"windows":{"Note":30}}},"rows_max":100}"#);
     insta::assert_snapshot!(reads_back(&first), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{}}"#);
-    insta::assert_snapshot!(reads_back(&pull_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged","hash":"000000000000000000000000000000a5"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{}},"head":50,"more":true,"durable_through":40}"#);
+    insta::assert_snapshot!(reads_back(&pull_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged","hash":"000000000000000000000000000000a5"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{}},"head":50,"more":true,"durable_through":40,"restored":{"head":30}}"#);
 }
 
 // Members that are left out have their defaults, so a small message of an older device is read.

@@ -35,7 +35,7 @@ pub(crate) struct Change {
 
 impl Change {
     /// A state all of whose fields are new.
-    fn fresh(fields: Fields, version: Version) -> Self {
+    pub(super) fn fresh(fields: Fields, version: Version) -> Self {
         Self { fields, written: version, field_versions: BTreeMap::new(), deleted: false }
     }
 }

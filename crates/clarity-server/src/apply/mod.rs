@@ -6,6 +6,7 @@
 //!
 //! *Architecture Invariant:* nothing here knows of HTTP or SQL.
 
+mod contribute;
 mod decide;
 mod incoming;
 mod plan;
@@ -15,9 +16,9 @@ mod single;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clarity_model::{
-    Counter, EntityType, Incarnation, OperationId, Outcome, Schema, Seq, ServerTime,
+    Counter, EntityType, Epoch, Incarnation, OperationId, Outcome, Schema, Seq, ServerTime,
 };
-use clarity_protocol::{OperationAnswer, PushRequest};
+use clarity_protocol::{ContributionAnswer, OperationAnswer, PushRequest};
 
 use crate::storage::{AccountTransaction, DeviceId, StorageError};
 
@@ -45,6 +46,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: ServerTime,
     /// A random number for the marks of the positions that this request takes.
     pub(crate) seed: u64,
+    /// The life of the database.
+    pub(crate) epoch: Epoch,
     /// The device that pushes.
     pub(crate) device: DeviceId,
     /// Whether receipts stay after their devices have heard of them.
@@ -53,6 +56,8 @@ pub(crate) struct Context<'a> {
 
 /// What a push did.
 pub(crate) struct Applied {
+    /// One answer for each contributed entity.
+    pub(crate) contributed: Vec<ContributionAnswer>,
     /// One answer for each operation.
     pub(crate) answers: Vec<OperationAnswer>,
     /// The types of the entities that changed.
@@ -70,6 +75,9 @@ pub(crate) fn apply<T: AccountTransaction>(
         transaction.raise_settled_mark(incarnation, context.device, request.settled_below)?;
     let mut session = Session::begin(transaction, context, incarnation, mark)?;
     session.foreign_bases = request.foreign_bases.iter().copied().collect();
+    if let Some(contribution) = &request.contribution {
+        session.contribution(contribution)?;
+    }
     let operations = request.operations.iter().map(|raw| Incoming::read(raw)).collect();
     for unit in units(operations) {
         session.unit(unit)?;
@@ -92,6 +100,7 @@ struct Session<'a, T> {
     head_before: Seq,
     /// The last position that was given out.
     head: Seq,
+    contributed: Vec<ContributionAnswer>,
     answers: Vec<OperationAnswer>,
     changed: BTreeSet<EntityType>,
 }
@@ -114,6 +123,7 @@ impl<'a, T: AccountTransaction> Session<'a, T> {
             foreign_bases: BTreeSet::new(),
             head_before: head,
             head,
+            contributed: Vec::new(),
             answers: Vec::new(),
             changed: BTreeSet::new(),
         })
@@ -130,7 +140,8 @@ impl<'a, T: AccountTransaction> Session<'a, T> {
             let before = ServerTime(context.now.0.saturating_sub(SINGLE_RECEIPTS_KEPT_MS));
             transaction.prune_single_receipts(before, SINGLE_RECEIPTS_PRUNED_MAX)?;
         }
-        Ok(Applied { answers: self.answers, changed: self.changed })
+        let Self { contributed, answers, changed, .. } = self;
+        Ok(Applied { contributed, answers, changed })
     }
 
     /// Settles operations that stand or fall together.

@@ -12,7 +12,7 @@ mod rows;
 use std::collections::BTreeMap;
 
 use clarity_model::{Check, Counter, EntityType, Incarnation, Seq, Version};
-use clarity_protocol::{Cursor, PullRequest, SettledOperation};
+use clarity_protocol::{Cursor, PullRequest, Restored, SettledOperation};
 
 use crate::check::check_of;
 use crate::error::RequestError;
@@ -46,6 +46,18 @@ pub(crate) fn start<S: AccountSnapshot>(
         return Err(RequestError::CursorRefused);
     }
     Ok(cursor.seq)
+}
+
+/// Where the life of the database ended that the device asks about.
+pub(crate) fn restored<S: AccountSnapshot>(
+    snapshot: &mut S,
+    identity: &Identity,
+    request: &PullRequest,
+) -> Result<Option<Restored>, StorageError> {
+    let Some(lost) = request.lost_epoch else { return Ok(None) };
+    // Within one life, set back by somebody who did not say so, nobody knows where it broke off.
+    let head = if lost == identity.epoch { None } else { snapshot.fork(lost)?.left_at };
+    Ok(Some(Restored { head }))
 }
 
 /// The cursor of the position where a page ends.

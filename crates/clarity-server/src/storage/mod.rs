@@ -133,6 +133,25 @@ impl StoredEntity {
     }
 }
 
+/// How another life of the database, as a device names it, lies to this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fork {
+    /// The account's last position of that life that is also one of this life; absent when this
+    /// database does not descend from that life.
+    pub left_at: Option<Seq>,
+    /// The account's last position that was given out before this life began.
+    pub begun_at: Seq,
+}
+
+/// What was last taken over from another life of the database, of one entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The version that it had in that life.
+    pub version: Version,
+    /// The position that it was given in this one.
+    pub seq: Seq,
+}
+
 /// What became of an operation, kept so that a repeat gets the same answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredReceipt {
@@ -220,6 +239,30 @@ pub trait AccountTransaction {
         below: Counter,
         count_max: u64,
     ) -> Result<(), StorageError>;
+    /// How another life of the database lies to this one.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn fork(&mut self, epoch: Epoch) -> Result<Fork, StorageError>;
+    /// What was last taken over from another life of the database of an entity.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn taken_over(
+        &mut self,
+        epoch: Epoch,
+        key: &EntityKey,
+    ) -> Result<Option<TakenOver>, StorageError>;
+    /// Keeps what was taken over from another life of the database of an entity.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn put_taken_over(
+        &mut self,
+        epoch: Epoch,
+        key: &EntityKey,
+        taken_over: TakenOver,
+    ) -> Result<(), StorageError>;
     /// Forgets some of the receipts of single changes that were made before a time, at most
     /// `count_max`, the oldest first, with everything else that is known of their names.
     ///
@@ -302,6 +345,11 @@ pub trait AccountSnapshot {
     /// # Errors
     /// When the storage fails; so for every method here.
     fn head(&mut self) -> Result<Seq, StorageError>;
+    /// How another life of the database lies to this one.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn fork(&mut self, epoch: Epoch) -> Result<Fork, StorageError>;
     /// The seed of the transaction that gave out a position; none beyond the head.
     ///
     /// # Errors

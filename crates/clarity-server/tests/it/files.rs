@@ -139,7 +139,7 @@ fn foreign_and_newer_files() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute_batch("PRAGMA user_version = 99").unwrap();
     let error = open(&SqliteOptions::new(&path), 1).unwrap_err();
-    assert!(matches!(error, StorageError::Newer { found: 99, known: 3 }));
+    assert!(matches!(error, StorageError::Newer { found: 99, known: 4 }));
     assert!(error.to_string().contains("newer"));
 }
 

@@ -3,6 +3,7 @@
 
 mod apply;
 mod batches;
+mod contributions;
 mod convergence;
 mod fetch;
 mod files;

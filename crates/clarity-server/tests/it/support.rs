@@ -217,6 +217,7 @@ impl Client {
             settled_below: self.settled_below,
             schema: SchemaStamp { version: 1, hash: String::new(), steps: 0 },
             foreign_bases: Vec::new(),
+            contribution: None,
             operations,
         }
     }
@@ -242,6 +243,7 @@ impl Client {
             schema: None,
             scope: Scope::default(),
             cursor: None,
+            lost_epoch: None,
             from_head: false,
             rows_max: None,
         }

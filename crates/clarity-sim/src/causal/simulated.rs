@@ -521,7 +521,12 @@ impl World {
         };
         let answers = push.operations.iter().map(|raw| read(raw)).collect::<Result<_, String>>()?;
         let (epoch, at) = (self.core.epoch(), ServerTime(self.now_ms));
-        Ok(Response::Push(clarity_engine::protocol::PushResponse { epoch, at, answers }))
+        Ok(Response::Push(clarity_engine::protocol::PushResponse {
+            epoch,
+            at,
+            answers,
+            contributed: Vec::new(),
+        }))
     }
 }
 

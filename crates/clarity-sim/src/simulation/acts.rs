@@ -225,12 +225,14 @@ impl World {
         }
         self.stage.met(if says_so { "server_restored" } else { "server_set_back_silently" });
         for ledger in &mut self.ledgers {
-            ledger.is_set_back = true;
+            ledger.is_set_back |= !says_so;
+            ledger.is_restored = true;
         }
         for device in &mut self.devices {
             device.model.may_go_back = true;
+            device.model.may_keep_lost |= !says_so;
         }
-        Ok(())
+        self.note_lost()
     }
 }
 

@@ -366,8 +366,9 @@ impl Device {
         let Some((image, model, signed_in)) = &self.backup else { return false };
         self.store = None;
         self.disk = Disk::from_image(self.disk.vfs(), image, stage.following());
-        let may_go_back = self.model.may_go_back;
-        self.model = Model { may_have_arrived: true, may_go_back, ..model.clone() };
+        let Model { may_go_back, may_keep_lost, .. } = self.model;
+        let model = model.clone();
+        self.model = Model { may_have_arrived: true, may_go_back, may_keep_lost, ..model };
         self.doubt = None;
         self.signed_in = *signed_in;
         self.times_set_back += 1;
@@ -383,13 +384,13 @@ impl Device {
     pub(crate) fn copied(&mut self, stage: &mut Stage, index: usize) -> Option<Self> {
         let (image, model, _) = self.backup.clone()?;
         self.model.may_have_arrived = true;
-        let may_go_back = self.model.may_go_back;
+        let Model { may_go_back, may_keep_lost, .. } = self.model;
         let seed = stage.following();
         let disk = Disk::from_image(self.disk.vfs(), &image, seed);
         let program = (self.engine.clone(), Arc::clone(&self.schema));
         Some(Self {
             clock_offset_ms: self.clock_offset_ms,
-            model: Model { may_have_arrived: true, may_go_back, ..model },
+            model: Model { may_have_arrived: true, may_go_back, may_keep_lost, ..model },
             ..Self::at_rest(index, self.account, disk, program, Dice::new(seed, 0))
         })
     }
@@ -464,6 +465,12 @@ impl Device {
             }
         }
         Ok(replicas)
+    }
+
+    /// Whether the device has something in its history of an entity.
+    pub(crate) fn has_history(&mut self, key: &EntityKey) -> Result<bool, StoreError> {
+        let Some(store) = &mut self.store else { return Ok(false) };
+        Ok(!store.begin()?.history_of(key, 0, 1)?.is_empty())
     }
 
     /// What the device gave up for space.

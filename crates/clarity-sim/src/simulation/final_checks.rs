@@ -41,9 +41,12 @@ pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
     world.wait_for_news()?;
     replicas_agree(world)?;
     every_operation_ended_once(world)?;
+    world.lost_came_back()?;
     for account in 0..ACCOUNTS_MAX {
-        // What a copy knew is not known, and what the server lost is lost.
-        if world.ledgers[account].is_set_back {
+        // What a copy knew is not known, and what the server had lost may have met what was made
+        // since.
+        let ledger = &world.ledgers[account];
+        if ledger.is_set_back || ledger.is_restored {
             continue;
         }
         let entities = world.server.entities(account)?;
@@ -145,10 +148,10 @@ fn replica_agrees(
         if device.model.queue.values().any(is_aside) {
             continue;
         }
-        // Of a server that was set back a device may know more than it: what was lost and not
-        // contributed again stays, until the server has that version again.
+        // Of a server that was set back by somebody who did not say so a device may know more than
+        // it: what was lost and not given back stays, until the server has that version again.
         let is_newer = found.is_none_or(|found| found.version > entity.version);
-        if device.model.may_go_back && is_newer {
+        if device.model.may_keep_lost && is_newer {
             continue;
         }
         let is_known = found.is_none() && !entity.deleted;
@@ -172,9 +175,9 @@ fn replica_agrees(
     ensure(gone.is_none(), "I10", || {
         format!("device {} takes {gone:?} for given up", device.index)
     })?;
-    // What a server that was set back has lost stays on the devices that have it.
+    // What a server that was set back silently has lost stays on the devices that have it.
     let unknown = replicas.keys().find(|key| !entities.contains_key(*key));
-    let unknown = unknown.filter(|_| !device.model.may_go_back);
+    let unknown = unknown.filter(|_| !device.model.may_keep_lost);
     ensure(unknown.is_none(), "I6", || {
         format!("device {} has {unknown:?}, which the server has not", device.index)
     })?;

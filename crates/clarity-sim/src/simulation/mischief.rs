@@ -21,6 +21,7 @@ pub(crate) fn page(stage: &mut Stage, bytes: Vec<u8>) -> Vec<u8> {
     let tampers = [
         Plant::PageWithoutRow,
         Plant::PageWithoutDeletes,
+        Plant::SilentRestore,
         Plant::StaleRow,
         Plant::UnknownFieldsDropped,
     ];
@@ -31,6 +32,7 @@ pub(crate) fn page(stage: &mut Stage, bytes: Vec<u8>) -> Vec<u8> {
             page.rows.pop();
         }
         Plant::PageWithoutDeletes => page.rows.retain(|row| !row.deleted),
+        Plant::SilentRestore => page.restored = None,
         Plant::StaleRow => page.rows.iter_mut().for_each(|row| make_stale(&mut stage.dice, row)),
         Plant::UnknownFieldsDropped => {
             for fields in page.rows.iter_mut().filter_map(|row| row.fields.as_mut()) {

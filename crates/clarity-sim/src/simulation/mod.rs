@@ -26,6 +26,7 @@ mod network;
 mod person;
 mod plant;
 mod rates;
+mod restored;
 mod runner;
 mod scenario;
 mod server;

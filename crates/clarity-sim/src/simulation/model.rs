@@ -103,6 +103,8 @@ pub(crate) struct Model {
     pub(crate) may_have_arrived: bool,
     /// Whether the server was set back, so that what it told may go back too.
     pub(crate) may_go_back: bool,
+    /// Whether that happened by somebody who did not say so: what was lost may stay lost.
+    pub(crate) may_keep_lost: bool,
 }
 
 impl Model {

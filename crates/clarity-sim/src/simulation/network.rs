@@ -118,7 +118,12 @@ pub(crate) fn believe_anything(call: &Call) -> Option<Response> {
     });
     let epoch = request.epoch.unwrap_or(Epoch(0));
     let at = Default::default();
-    Some(Response::Push(PushResponse { epoch, at, answers: answers.collect() }))
+    Some(Response::Push(PushResponse {
+        epoch,
+        at,
+        answers: answers.collect(),
+        contributed: Vec::new(),
+    }))
 }
 
 /// An answer that says nothing but the outcome.

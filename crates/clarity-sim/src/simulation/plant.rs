@@ -16,7 +16,7 @@ macro_rules! plants {
 
         impl Plant {
             /// Every planted bug.
-            pub const ALL: [Self; 25] = [$(Self::$plant,)*];
+            pub const ALL: [Self; 26] = [$(Self::$plant,)*];
 
             /// Its name on the command line.
             #[must_use]
@@ -50,6 +50,8 @@ plants! {
     PageWithoutRow "page-without-row",
     /// The server forgets what was deleted.
     PageWithoutDeletes "page-without-deletes",
+    /// The server does not say what it lost when it was restored.
+    SilentRestore "silent-restore",
     /// The server gives the fields of an older version under a newer number.
     StaleRow "stale-row",
     /// The server answers before what it answers is durable.

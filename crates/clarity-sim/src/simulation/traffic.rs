@@ -141,9 +141,8 @@ impl World {
         if let Some((key, parent)) = self.server.without_parent.take() {
             // A person may have settled that the parent shall not be.
             let ledger = &self.ledgers[self.devices[device].account];
-            ensure(ledger.is_set_back || ledger.is_disturbed(&parent), "I5", || {
-                format!("{key} took effect before its parent {parent}")
-            })?;
+            let may = ledger.is_set_back || ledger.is_restored || ledger.is_disturbed(&parent);
+            ensure(may, "I5", || format!("{key} took effect before its parent {parent}"))?;
         }
         let (reply, noise) = match served {
             Served::Reply(reply, noise) => (reply, noise),

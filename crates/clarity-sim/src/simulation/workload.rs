@@ -42,8 +42,12 @@ pub(crate) struct Ledger {
     /// What was shown in a form that is still open.
     forms: Vec<(usize, EntityKey, Fields)>,
     serial: u64,
-    /// Whether a device or the server was set back: what was accepted may be gone.
+    /// Whether a device was set back, or the server by somebody who did not say so: what was
+    /// accepted may be gone.
     pub(crate) is_set_back: bool,
+    /// Whether the server was restored: what was made since may have taken the place of what it
+    /// had lost.
+    pub(crate) is_restored: bool,
 }
 
 impl Ledger {

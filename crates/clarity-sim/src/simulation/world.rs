@@ -15,6 +15,7 @@ use super::device::{Device, Stepped};
 use super::final_checks;
 use super::model::{COUNTER_PREFIX, Waiting};
 use super::plant::Plant;
+use super::restored::Lost;
 use super::scenario::Scenario;
 use super::server::{ACCOUNTS_MAX, Server};
 use super::stage::{Happening, Planned, Stage, Violation, ensure};
@@ -42,6 +43,8 @@ pub(crate) struct World {
     pub(crate) server: Server,
     /// What the people of each account have done.
     pub(crate) ledgers: Vec<Ledger>,
+    /// What the server lost when it was restored last.
+    pub(super) lost: Vec<Lost>,
     pub(crate) scenario: Scenario,
     pub(crate) steps: u64,
     steps_at_once: (i64, u64),
@@ -71,6 +74,7 @@ impl World {
             devices,
             server: server.map_err(broken)?,
             ledgers: (0..ACCOUNTS_MAX).map(|_| Ledger::default()).collect(),
+            lost: Vec::new(),
             scenario,
             steps: 0,
             steps_at_once: (0, 0),

@@ -168,6 +168,7 @@ impl Writer {
             settled_below: id,
             schema: SchemaStamp { version: 1, hash: String::new(), steps: 0 },
             foreign_bases: Vec::new(),
+            contribution: None,
             operations: vec![RawValue::from_string(text).unwrap()],
         };
         self.core.push(self.account, DeviceId(1), &request).unwrap();

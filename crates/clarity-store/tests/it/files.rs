@@ -46,14 +46,14 @@ fn a_newer_store_is_refused() {
     fs::copy(place.path(), killed.path()).unwrap();
     fs::copy(&log, &killed_log).unwrap();
     let error = refused(&killed.path());
-    assert!(matches!(error, StoreError::NewerStore { found: 42, known: 2 }));
+    assert!(matches!(error, StoreError::NewerStore { found: 42, known: 3 }));
     assert!(fs::read(&killed_log).unwrap() == before, "the log was changed");
     let error = refused(&place.path());
-    assert!(matches!(error, StoreError::NewerStore { found: 42, known: 2 }));
+    assert!(matches!(error, StoreError::NewerStore { found: 42, known: 3 }));
     assert!(error.to_string().contains("update the program"));
     assert!(fs::read(&log).unwrap() == before, "the log was changed");
     drop(newer);
-    assert!(matches!(refused(&place.path()), StoreError::NewerStore { found: 42, known: 2 }));
+    assert!(matches!(refused(&place.path()), StoreError::NewerStore { found: 42, known: 3 }));
 }
 
 /// Shows that a database of another program is refused, with and without an application id.

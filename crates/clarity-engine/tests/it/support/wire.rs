@@ -91,7 +91,7 @@ pub(crate) fn rejected(operation: &WireOperation) -> Answer {
 }
 
 pub(crate) fn response(answers: Vec<Answer>) -> PushResponse {
-    PushResponse { epoch: EPOCH, at: ServerTime(5), answers }
+    PushResponse { epoch: EPOCH, at: ServerTime(5), answers, contributed: Vec::new() }
 }
 
 /// A row of a pull; its position in the log is ten times its version.
@@ -143,6 +143,7 @@ pub(crate) fn page(rows: &[Row]) -> PullResponse {
         head: Seq(end),
         more: false,
         durable_through: Seq(end),
+        restored: None,
     }
 }
 

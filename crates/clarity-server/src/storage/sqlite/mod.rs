@@ -307,6 +307,13 @@ fn settle_identity(
     if let (Some(identity), false) = (known, restored) {
         return Ok(identity);
     }
+    if let Some(left) = known {
+        transaction.execute(
+            "INSERT OR REPLACE INTO lineage(account, epoch, head)
+             SELECT account, ?1, head FROM account",
+            [left.epoch.0.to_be_bytes()],
+        )?;
+    }
     let epoch: [u8; 16] = random(environment)?;
     let key = match known {
         Some(identity) => identity.key,

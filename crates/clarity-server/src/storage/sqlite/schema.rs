@@ -9,7 +9,7 @@ use crate::storage::StorageError;
 pub(super) const APPLICATION_ID: i32 = 0x434c_7376;
 
 /// One step for each format of the file; `user_version` counts those taken.
-const MIGRATIONS: [&str; 3] = [FORMAT_1, FORMAT_2, FORMAT_3];
+const MIGRATIONS: [&str; 4] = [FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4];
 
 /// The first format.
 ///
@@ -138,6 +138,31 @@ CREATE INDEX entity_time ON entity(account, type, time_ms, seq);
 const FORMAT_3: &str = "
 ALTER TABLE receipt ADD COLUMN single_at INTEGER;
 CREATE INDEX receipt_single ON receipt(account, single_at) WHERE single_at IS NOT NULL;
+";
+
+/// The fourth format: what other lives of the database had is taken over.
+///
+/// - `lineage`: the lives that this one descends from, by account. `head` is the last position
+///   that was given out before the database was backed up, and so is one of this life too.
+/// - `taken_over`: entities that devices gave back after a restore. `version` is what they had in
+///   the life `epoch`, `seq` the position that they were given in this one.
+const FORMAT_4: &str = "
+CREATE TABLE lineage(
+  account INTEGER NOT NULL,
+  epoch BLOB NOT NULL,
+  head INTEGER NOT NULL,
+  PRIMARY KEY(account, epoch)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE taken_over(
+  account INTEGER NOT NULL,
+  epoch BLOB NOT NULL,
+  type TEXT NOT NULL,
+  id ANY NOT NULL,
+  version INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY(account, epoch, type, id)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Checks whose file it is and brings it to the newest format, one transaction for each step: a

@@ -3,17 +3,17 @@
 use std::ops::ControlFlow;
 
 use clarity_model::{
-    Counter, EntityKey, EntityType, Incarnation, OperationHash, OperationId, Seq, ServerTime,
-    Version,
+    Counter, EntityKey, EntityType, Epoch, Incarnation, OperationHash, OperationId, Seq,
+    ServerTime, Version,
 };
 use clarity_protocol::FetchPosition;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::transaction::{read_receipt, select_entity, select_head};
+use super::transaction::{read_receipt, select_entity, select_fork, select_head};
 use super::value::{IdValue, id_text, integer, key_of, outcome_of, unsigned};
 use crate::storage::{
-    AccountId, AccountSnapshot, LogSeed, ReceiptVisitor, ScanVisitor, ScannedEntity, StorageError,
-    StoredEntity, TimeRange, UnsettledReceipt,
+    AccountId, AccountSnapshot, Fork, LogSeed, ReceiptVisitor, ScanVisitor, ScannedEntity,
+    StorageError, StoredEntity, TimeRange, UnsettledReceipt,
 };
 
 /// One consistent view of one account of an SQLite database.
@@ -64,6 +64,10 @@ FROM receipt WHERE account = ?1 ORDER BY incarnation, counter";
 impl AccountSnapshot for SqliteSnapshot<'_> {
     fn head(&mut self) -> Result<Seq, StorageError> {
         select_head(self.connection, self.account)
+    }
+
+    fn fork(&mut self, epoch: Epoch) -> Result<Fork, StorageError> {
+        select_fork(self.connection, self.account, epoch)
     }
 
     fn log_seed(&mut self, seq: Seq) -> Result<Option<LogSeed>, StorageError> {

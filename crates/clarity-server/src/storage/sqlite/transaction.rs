@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use clarity_model::{
-    Counter, EntityKey, Fields, Incarnation, OperationId, Seq, ServerTime, Version,
+    Counter, EntityKey, Epoch, Fields, Incarnation, OperationId, Seq, ServerTime, Version,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::value::{IdValue, integer, key_of, outcome_code, outcome_of, unsigned};
 use crate::storage::{
-    AccountId, AccountTransaction, DeviceId, StorageError, StoredEntity, StoredReceipt,
+    AccountId, AccountTransaction, DeviceId, Fork, StorageError, StoredEntity, StoredReceipt,
+    TakenOver,
 };
 
 /// A writing transaction over one account of an SQLite database.
@@ -97,6 +98,24 @@ pub(super) fn select_head(
     let mut select = connection.prepare_cached("SELECT head FROM account WHERE account = ?1")?;
     let head: Option<i64> = select.query_row([account.0], |row| row.get(0)).optional()?;
     Ok(Seq(unsigned(head.ok_or(StorageError::Value("no such account"))?)?))
+}
+
+pub(super) fn select_fork(
+    connection: &Connection,
+    account: AccountId,
+    epoch: Epoch,
+) -> Result<Fork, StorageError> {
+    let mut select = connection.prepare_cached(
+        "SELECT max(CASE WHEN epoch = ?2 THEN head END), max(head) FROM lineage WHERE account = ?1",
+    )?;
+    let (left_at, begun_at): (Option<i64>, Option<i64>) = select
+        .query_row(params![account.0, epoch.0.to_be_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    Ok(Fork {
+        left_at: left_at.map(unsigned).transpose()?.map(Seq),
+        begun_at: Seq(unsigned(begun_at.unwrap_or(0))?),
+    })
 }
 
 pub(super) fn select_entity(
@@ -255,6 +274,50 @@ impl AccountTransaction for SqliteTransaction<'_> {
                 )?
                 .execute(params![self.account.0, incarnation, end])?;
         }
+        Ok(())
+    }
+
+    fn fork(&mut self, epoch: Epoch) -> Result<Fork, StorageError> {
+        select_fork(self.connection, self.account, epoch)
+    }
+
+    fn taken_over(
+        &mut self,
+        epoch: Epoch,
+        key: &EntityKey,
+    ) -> Result<Option<TakenOver>, StorageError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT version, seq FROM taken_over
+             WHERE account = ?1 AND epoch = ?2 AND type = ?3 AND id = ?4",
+        )?;
+        let id = IdValue::new(&key.id);
+        let epoch = epoch.0.to_be_bytes();
+        let mut rows =
+            select.query(params![self.account.0, epoch, key.entity_type.as_str(), id])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let (version, seq) = (unsigned(row.get(0)?)?, unsigned(row.get(1)?)?);
+        Ok(Some(TakenOver { version: Version(version), seq: Seq(seq) }))
+    }
+
+    fn put_taken_over(
+        &mut self,
+        epoch: Epoch,
+        key: &EntityKey,
+        taken_over: TakenOver,
+    ) -> Result<(), StorageError> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO taken_over(account, epoch, type, id, version, seq)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                self.account.0,
+                epoch.0.to_be_bytes(),
+                key.entity_type.as_str(),
+                IdValue::new(&key.id),
+                integer(taken_over.version.0),
+                integer(taken_over.seq.0),
+            ])?;
         Ok(())
     }
 

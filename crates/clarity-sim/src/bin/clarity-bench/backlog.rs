@@ -67,7 +67,12 @@ impl Accepting {
         };
         let answers =
             operations.iter().map(|bytes| answer(bytes)).collect::<Result<_, Failure>>()?;
-        Ok(Response::Push(PushResponse { epoch: Epoch(1), at: ServerTime(1), answers }))
+        Ok(Response::Push(PushResponse {
+            epoch: Epoch(1),
+            at: ServerTime(1),
+            answers,
+            contributed: Vec::new(),
+        }))
     }
 }
 
@@ -102,6 +107,7 @@ fn nothing_new() -> PullResponse {
         head: seq,
         more: false,
         durable_through: seq,
+        restored: None,
     }
 }
 
