@@ -12,6 +12,7 @@ const PATHS = {
   conflicts: "M6 4v16M18 4v4c0 4-12 4-12 8M15 7l3-3 3 3",
   sync: "M4 12a8 8 0 0 1 14-5l2 2M20 4v5h-5M20 12a8 8 0 0 1-14 5l-2-2M4 20v-5h5",
   account: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 21c1-5 15-5 16 0",
+  import: "M12 4v11M8 11l4 4 4-4M5 14v6h14v-6",
   export: "M12 15V4M8 8l4-4 4 4M5 14v6h14v-6",
   settings: "M4 7h10M18 7h2M4 17h2M10 17h10M16 5v4M8 15v4",
   diagnostics: "M3 12h4l3-7 4 14 3-7h4",

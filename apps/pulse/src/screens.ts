@@ -12,6 +12,7 @@ import "./screens/conflicts.js";
 import "./screens/diagnostics.js";
 import "./screens/entry.js";
 import "./screens/export.js";
+import "./screens/import.js";
 import "./screens/more.js";
 import "./screens/settings.js";
 import "./screens/sync.js";
@@ -34,6 +35,7 @@ const SCREENS: Readonly<Record<string, Show>> = {
     : html`<pulse-conflicts .params=${params}></pulse-conflicts>`,
   sync: (params) => html`<pulse-sync .params=${params}></pulse-sync>`,
   export: (params) => html`<pulse-export .params=${params}></pulse-export>`,
+  import: (params) => html`<pulse-import .params=${params}></pulse-import>`,
   settings: (params) => html`<pulse-settings .params=${params}></pulse-settings>`,
   diagnostics: (params) => html`<pulse-diagnostics .params=${params}></pulse-diagnostics>`,
 };

@@ -4,6 +4,9 @@ const plurals = new Intl.PluralRules("en");
 const count = (n: number, one: string, other: string): string =>
   `${n.toLocaleString()} ${plurals.select(n) === "one" ? one : other}`;
 
+const megabytes = (bytes: number): string =>
+  `${(bytes / 1_000_000).toLocaleString(undefined, { maximumFractionDigits: 1, minimumFractionDigits: 1 })} MB`;
+
 export const words = {
   app: "CLARITY Pulse",
   skip: "Skip to the content",
@@ -32,6 +35,7 @@ export const words = {
     conflicts: "Conflicts",
     sync: "Sync",
     account: "Account",
+    import: "Import",
     export: "Export",
     settings: "Settings",
     diagnostics: "Diagnostics",
@@ -216,6 +220,48 @@ export const words = {
     entries: "Entries",
     size: "Size",
     givenUp: "Only at the server",
+  },
+  import: {
+    title: "Import",
+    body: "A file is read on this device and goes nowhere else. What is here already is not made twice.",
+    choose: "Choose a file, or drop one here",
+    kinds: "The export of Apple Health (zip or XML), FHIR R4 (JSON), or a table (CSV).",
+    reading: "Reading the file",
+    saving: "Saving",
+    read: (bytes: number, total: number, records: number) =>
+      total === 0
+        ? "Looking at what is in it…"
+        : `${megabytes(bytes)} of ${megabytes(total)} · ${count(records, "record", "records")}`,
+    saved: (n: number, total: number) => `${n.toLocaleString()} of ${count(total, "record", "records")}`,
+    goOn: "You can use the app meanwhile. Do not close this page before it is done.",
+    imported: (file: string) => `${file} is imported`,
+    done: (n: number) => `Imported: ${count(n, "new record", "new records")}.`,
+    stopped: (file: string, n: number) =>
+      `The import of ${file} was cancelled. ${count(n, "record", "records")} had been saved and stay; import the file again to go on.`,
+    failed: (file: string) => `${file} is not imported`,
+    nothingLost: "Nothing that was here before has changed.",
+    incomplete: "The file ends in the midst: what could be read is imported. Make the export once more, and import it too.",
+    subjects: (n: number) => `The file is about ${n} people. Everything in it is in this store now; undo the import if that is not what you want.`,
+    nothingNew: "Everything in the file was here already.",
+    new: "New",
+    changed: "Changed",
+    duplicate: "Here already",
+    deleted: "Deleted by the source",
+    damaged: "Places that could not be read",
+    leftOut: (why: string) => `Left out: ${why}`,
+    before: "Imported before",
+    broken: "not finished: import the file again to go on",
+    sources: {
+      "apple-health-export": "Apple Health",
+      fhir: "FHIR",
+      csv: "Table",
+    } as Readonly<Record<string, string>>,
+    undo: "Undo",
+    wouldDelete: (n: number) =>
+      `${count(n, "entry", "entries")} that it brought would be deleted on all your devices.`,
+    wouldKeep: (n: number) => `${count(n, "entry", "entries")} that changed since or that this device gave up for space would stay.`,
+    undoNow: (n: number) => `Delete ${count(n, "entry", "entries")}`,
+    undone: (n: number) => `${count(n, "entry", "entries")} deleted.`,
   },
   export: {
     title: "Export",

@@ -63,6 +63,7 @@ before(async () => {
     [conflict]: "Weight",
     sync: "Sync",
     account: "Account",
+    import: "Import",
     export: "Export",
     settings: "Settings",
     diagnostics: "Diagnostics",

@@ -71,6 +71,7 @@ test("every screen is for everybody", async () => {
     conflicts: "conflicts",
     sync: "sync",
     account: "account",
+    import: "import",
     export: "export",
     settings: "settings",
     diagnostics: "diagnostics",
