@@ -92,7 +92,9 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
             // Whoever tries it on this machine may make as many accounts as they like.
             serve.arg("--open-sign-up");
         }
-        println!("The web app is at the address that the server says it listens on.");
+        println!(
+            "The web app is at the address that the server says it listens on, and the lab at /lab.html."
+        );
     }
     println!("As a device, in another terminal: {} device --help", program.display());
     if options.detach {
