@@ -5,6 +5,7 @@
 //! is only forwarded to, which keeps this program quick to build from a fresh clone.
 
 mod checks;
+mod demo;
 mod forward;
 mod fuzz;
 mod node;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::demo;
 use crate::prerequisites::{self, Need};
 use crate::process;
 use crate::web;
@@ -78,8 +79,14 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
             folder
         }
     };
+    let is_new = !data.exists();
     fs::create_dir_all(&data)
         .with_context(|| format!("the data folder {} cannot be made", data.display()))?;
+    let is_demo = options.data.is_none() && !options.skip_app;
+    if is_demo && is_new {
+        println!("\nA phone signs up at that server, and sends it a real Apple Health export.");
+        demo::fill(workspace, &program, &data)?;
+    }
     let address = free_address(options.listen);
     if address != options.listen {
         println!("{} is taken or not available; another port is used.", options.listen);
@@ -95,6 +102,9 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
         println!(
             "The web app is at the address that the server says it listens on, and the lab at /lab.html."
         );
+    }
+    if is_demo {
+        println!("Sign in there as \"{}\" with \"{}\".", demo::NAME, demo::PASSWORD);
     }
     println!("As a device, in another terminal: {} device --help", program.display());
     if options.detach {
@@ -222,7 +232,7 @@ fn read_from(log: &Path, begins_at: u64) -> std::io::Result<String> {
 }
 
 /// The address in the line by which `clarity serve` says that it is ready, in words or as JSON.
-fn listening_address(line: &str) -> Option<String> {
+pub(crate) fn listening_address(line: &str) -> Option<String> {
     if let Some(address) = line.trim().strip_prefix("listening on ") {
         return Some(address.trim().to_owned());
     }
