@@ -183,9 +183,9 @@ pub(crate) fn answered(
         }
         let is_said = row.fields.is_none() && row.deleted == had.is_none();
         let is_read = cursor.as_ref().is_some_and(|cursor| row.seq <= cursor.seq);
-        forget_version(context, &row)?;
+        forget_version(context, &row.key)?;
         if row.version == Version(0) {
-            unsayable(context, &row)?;
+            unsayable(context, &row.key)?;
         } else if is_said {
             let row = Row { fields: had, ..row };
             pull::one_row(context, schedule, row, Arrival::Fetched)?;
@@ -212,25 +212,25 @@ fn lost(had: Option<&Fields>, stands: Option<&Fields>) -> Lost {
 }
 
 /// The server has nothing of an entity, and cannot take what was here.
-fn unsayable(context: &mut Context<'_, '_>, row: &Row) -> Result<(), StoreError> {
-    if context.tx.lane(&row.key)?.is_empty() {
-        context.tx.remove_entity(&row.key)?;
-        context.noted.entity(&row.key);
+fn unsayable(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<(), StoreError> {
+    if context.tx.lane(key)?.is_empty() {
+        context.tx.remove_entity(key)?;
+        context.noted.entity(key);
     }
     Ok(())
 }
 
 /// What is known of an entity counts versions of a lost history: whatever the server tells of it is
 /// newer.
-fn forget_version(context: &mut Context<'_, '_>, row: &Row) -> Result<(), StoreError> {
-    if let Some(there) = context.tx.confirmed(&row.key)? {
+fn forget_version(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<(), StoreError> {
+    if let Some(there) = context.tx.confirmed(key)? {
         let none = ConfirmedEntity { version: Version(0), seq: Seq(0), ..there };
-        return context.tx.put_confirmed(&row.key, &none);
+        return context.tx.put_confirmed(key, &none);
     }
-    match context.tx.entity(&row.key)? {
+    match context.tx.entity(key)? {
         Some(there) => {
             let none = StoredEntity { version: Version(0), seq: Seq(0), ..there };
-            context.tx.put_entity(&row.key, &none)
+            context.tx.put_entity(key, &none)
         }
         None => Ok(()),
     }
@@ -253,10 +253,15 @@ pub(crate) fn refused(
         return Ok(());
     }
     for (key, _) in asked.into_iter().take(1) {
-        if let Some((_, Some(had))) = confirmed(context, &key)? {
-            remember(context, &key, None, HistoryCause::Superseded, &Lost::entity(&had))?;
-        }
         context.tx.end_lost(&key)?;
+        let Some((_, had)) = confirmed(context, &key)? else { continue };
+        let lost = lost(had.as_ref(), None);
+        remember(context, &key, None, HistoryCause::Superseded, &lost)?;
+        forget_version(context, &key)?;
+        unsayable(context, &key)?;
+        // What the server has of it was passed over, and is read again with everything.
+        schedule.rows_missing = true;
+        schedule.pull_wanted = true;
     }
     schedule.contributions_max = None;
     count(context, schedule)

@@ -10,7 +10,7 @@ use crate::value::{IdValue, read_id, read_key, read_unsigned, signed};
 
 /// Where entities are named besides their own tables: the table, and its columns with type and id.
 /// A test looks for columns that are missing here.
-const NAMED_IN: [(&str, &str, &str); 9] = [
+const NAMED_IN: [(&str, &str, &str); 10] = [
     ("confirmed", "type", "id"),
     ("operation", "type", "id"),
     ("conflict", "type", "entity"),
@@ -20,6 +20,7 @@ const NAMED_IN: [(&str, &str, &str); 9] = [
     ("source_alias", "type", "id"),
     ("wanted_key", "type", "id"),
     ("kept", "type", "id"),
+    ("lost_entity", "type", "id"),
 ];
 
 impl StoreTransaction<'_> {

@@ -12,6 +12,7 @@ mod backoff;
 mod causal;
 mod coalescing;
 mod conflicts;
+mod contributions;
 mod explain;
 mod fetching;
 mod freezing;

@@ -7,6 +7,7 @@ mod impostor;
 mod inbox;
 mod offline;
 mod rest;
+mod restored;
 mod schema;
 mod secrecy;
 mod storage;

@@ -24,5 +24,5 @@ fn definitions() {
         connection.query_row(&sql, [], |row| row.get(0)).unwrap()
     };
     let pragmas = ["application_id", "user_version", "auto_vacuum", "page_size"].map(pragma);
-    insta::assert_snapshot!(format!("{pragmas:?}"), @"[1131172729, 2, 2, 4096]");
+    insta::assert_snapshot!(format!("{pragmas:?}"), @"[1131172729, 3, 2, 4096]");
 }

@@ -13,8 +13,8 @@ use super::writes::{create, note, update};
 
 /// The store of the second account.
 const OTHER: &str = "account-2/store.db";
-/// Transactions in which a store is made: two versions of its tables, and its schema.
-const MAKING: usize = 3;
+/// Transactions in which a store is made: three versions of its tables, and its schema.
+const MAKING: usize = 4;
 
 fn open(file: &'static str, states: usize) -> Step {
     Step::of_states(states, move |machine| {

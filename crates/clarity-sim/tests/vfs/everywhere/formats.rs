@@ -12,6 +12,8 @@ use super::sweep::{Step, Workload};
 use super::writes::{fields_of, row_of};
 
 const GOLDEN: &[u8] = include_bytes!("../../../../clarity-store/tests/golden/store-v1.db");
+/// Transactions that bring the first format to the present one.
+const FORMATS: usize = 2;
 const ROWS: u64 = 8;
 /// A few more rows than are carried forward while a store opens.
 const MANY: u64 = 1_040;
@@ -72,12 +74,17 @@ fn with_steps(version: u32) -> Arc<Schema> {
     Arc::new(Schema::from_json(&file.to_string()).unwrap())
 }
 
-/// Opens the store with this schema: one step from one version of it to the next.
-fn follow(schema: Arc<Schema>) -> Step {
-    Step::new(move |machine| {
+/// Opens the store with this schema.
+fn opening(schema: Arc<Schema>) -> impl Fn(&mut Machine) -> anyhow::Result<()> {
+    move |machine| {
         machine.at(FILE, &schema).store()?;
         Ok(())
-    })
+    }
+}
+
+/// Opens the store with this schema: one step from one version of it to the next.
+fn follow(schema: Arc<Schema>) -> Step {
+    Step::new(opening(schema))
 }
 
 fn put_rows(schema: Arc<Schema>, rows: u64) -> Step {
@@ -105,7 +112,7 @@ pub(super) fn migrate(vfs: &MemoryVfs) -> Workload {
     disk.put_file(FILE, GOLDEN);
     let (first, last) = (golden(1), with_steps(4));
     let steps = vec![
-        follow(Arc::clone(&first)),
+        Step::of_states(FORMATS, opening(Arc::clone(&first))),
         put_rows(first, ROWS),
         follow(with_a_table(2)),
         follow(with_other_columns(3)),
