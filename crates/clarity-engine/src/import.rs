@@ -130,13 +130,17 @@ fn take(
         return Ok(());
     };
     let alias = context.tx.alias(feed.source, &external.id)?;
+    let others = Others { source: feed.source, external: &external.id };
     let verdict = match &alias {
         Some(alias) if same_metric(context, alias, &sample.fields)? => {
-            by_name(context, alias, &sample.fields, external.version)?
+            match by_name(context, alias, &sample.fields, external.version)? {
+                Verdict::Changed(key) => others.spare(context, Verdict::Changed(key), &sample)?,
+                known => known,
+            }
         }
         _ => {
             let verdict = what_to_do(context, import_id, &sample)?;
-            not_another(context, feed.source, &external.id, verdict, sample.sibling)?
+            others.spare(context, verdict, &sample)?
         }
     };
     let is_deleted = matches!(verdict, Verdict::DeletedBefore(_));
@@ -205,18 +209,66 @@ fn by_name(
     })
 }
 
-/// Of two things of one source that have the same moment and metric, the second one is its own.
-fn not_another(
-    context: &Context<'_, '_>,
-    source: &str,
-    external: &str,
-    verdict: Verdict,
-    sibling: EntityKey,
-) -> Result<Verdict, WriteError> {
-    let Verdict::Changed(key) = &verdict else { return Ok(verdict) };
-    let others = context.tx.aliases_of(source, key)?;
-    let is_taken = others.iter().any(|other| other.external != external && !other.state.is_gone());
-    Ok(if is_taken { Verdict::New(sibling) } else { verdict })
+/// What the other names of a source mean than the one that a sample has.
+struct Others<'s> {
+    source: &'s str,
+    external: &'s str,
+}
+
+impl Others<'_> {
+    /// Of two things of one source that have, or had once, the same moment and metric, each is its
+    /// own: neither is written over the other, nor taken for it.
+    fn spare(
+        &self,
+        context: &Context<'_, '_>,
+        verdict: Verdict,
+        sample: &ImportSample,
+    ) -> Result<Verdict, WriteError> {
+        let (Verdict::Changed(key) | Verdict::Duplicate(key)) = &verdict else {
+            return Ok(verdict);
+        };
+        if !self.mean(context, key, &sample.fields)? {
+            return Ok(verdict);
+        }
+        let siblings = (1..).map_while(|number| numbered(&sample.sibling, number));
+        for sibling in siblings {
+            let key = context.tx.present_key(&sibling)?;
+            let Some(row) = context.tx.entity(&key)? else {
+                return what_is_not_here(context, key, None, &sample.fields);
+            };
+            if !self.mean(context, &key, &sample.fields)? {
+                return Ok(match row.state.is_visible() {
+                    true if row.fields == sample.fields => Verdict::Duplicate(key),
+                    true => Verdict::Changed(key),
+                    false => Verdict::DeletedBefore(key),
+                });
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// Whether another name means an entity that holds something else than these fields.
+    fn mean(
+        &self,
+        context: &Context<'_, '_>,
+        key: &EntityKey,
+        fields: &Fields,
+    ) -> Result<bool, StoreError> {
+        if context.tx.entity(key)?.is_none_or(|row| row.fields == *fields) {
+            return Ok(false);
+        }
+        let named = context.tx.aliases_of(self.source, key)?;
+        Ok(named.iter().any(|other| other.external != self.external && !other.state.is_gone()))
+    }
+}
+
+/// The key of the so many-th of the things that have the same moment and the same value, or had;
+/// none when the id has no room for the number, which ids made from a hash always have.
+fn numbered(sibling: &EntityKey, number: u32) -> Option<EntityKey> {
+    match number {
+        1 => Some(sibling.clone()),
+        _ => EntityKey::new(sibling.entity_type.as_str(), format!("{}-{number}", sibling.id)).ok(),
+    }
 }
 
 /// Decides what a sample without a known name is to what is here.

@@ -349,6 +349,41 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// What the store has after these events, each in a page of its own and then once more.
+fn weights_after(log: &[Event]) -> Vec<i64> {
+    let bench = Bench::new();
+    let mut feed = Feed { page: 1, ..Feed::of(Vec::new()) };
+    for event in log {
+        feed.log.push(event.clone());
+        bench.pull(&mut feed);
+        let mut again = Feed { log: vec![event.clone()], ..feed.clone() };
+        bench.client.pull_source(&mut again, &Scope::default(), PullBudget::default()).unwrap();
+        bench.pull(&mut feed);
+    }
+    let mut weights = bench.weights();
+    weights.sort_unstable();
+    weights
+}
+
+fn moved(number: u8, day: u8, kilograms: u8) -> Event {
+    Event::Put { number, day, kilograms, origin: "Scale" }
+}
+
+/// Shows that what comes later with the moment and the value that another thing had once is a thing
+/// of its own: it is neither lost nor written over the other.
+#[test]
+fn what_another_thing_was_once_is_a_thing_of_its_own() {
+    let log = [moved(3, 6, 62), moved(10, 6, 61), moved(10, 0, 60), moved(0, 6, 61)];
+    assert_eq!(weights_after(&log), [60, 61, 62]);
+}
+
+/// Shows that of two things that were alike one may change, and the other stays.
+#[test]
+fn of_two_alike_one_changes() {
+    let log = [moved(3, 6, 61), moved(10, 6, 61), moved(10, 0, 60)];
+    assert_eq!(weights_after(&log), [60, 61]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
