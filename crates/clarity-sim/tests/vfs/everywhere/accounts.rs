@@ -2,7 +2,7 @@
 
 use clarity_client::engine::Event;
 use clarity_client::engine::Role;
-use clarity_client::engine::store::Credentials;
+use clarity_client::engine::store::{Credentials, TABLES_VERSION};
 use clarity_client::model::LocalTime;
 use clarity_sim::vfs::{Disk, MemoryVfs};
 use serde_json::json;
@@ -13,8 +13,8 @@ use super::writes::{create, note, update};
 
 /// The store of the second account.
 const OTHER: &str = "account-2/store.db";
-/// Transactions in which a store is made: three versions of its tables, and its schema.
-const MAKING: usize = 4;
+/// Transactions in which a store is made: each version of its tables, and its schema.
+const MAKING: usize = TABLES_VERSION as usize + 1;
 
 fn open(file: &'static str, states: usize) -> Step {
     Step::of_states(states, move |machine| {

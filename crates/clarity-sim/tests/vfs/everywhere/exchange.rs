@@ -5,7 +5,8 @@ use clarity_client::engine::protocol::Scope;
 use clarity_client::engine::store::RequestId;
 use clarity_client::engine::{Effect, Event, Request, Response, Role, Write};
 use clarity_client::model::{EntityKey, FieldChange, Kind, Version};
-use clarity_server::DeviceId;
+use clarity_client::{Failure, FailureClass};
+use clarity_server::{DeviceId, RequestError};
 use clarity_sim::vfs::{Disk, MemoryVfs};
 use serde_json::{Value, json};
 
@@ -16,43 +17,68 @@ use crate::following::writer::Writer;
 
 /// Rows of a page.
 const ROWS: usize = 4;
+/// How many entities that were lost the server takes back at once.
+const GIVEN_BACK_MAX: usize = 6;
 
 /// An answer that is the same each time it is told.
 #[derive(Clone)]
 enum Answer {
     Push(clarity_client::engine::protocol::PushResponse),
     Pull(clarity_client::engine::protocol::PullResponse),
+    Refusal(FailureClass),
 }
 
 impl Answer {
-    fn response(&self) -> Response {
+    fn result(&self) -> Result<Response, Failure> {
         match self.clone() {
-            Self::Push(answer) => Response::Push(answer),
-            Self::Pull(answer) => Response::Pull(answer),
+            Self::Push(answer) => Ok(Response::Push(answer)),
+            Self::Pull(answer) => Ok(Response::Pull(answer)),
+            Self::Refusal(class) => Err(Failure::new(class, "refused")),
         }
     }
 }
 
 fn answer(server: &Writer, request: Request) -> Answer {
     let (core, account, device) = (&server.core, server.account, DeviceId(2));
-    match request {
-        Request::Push(push) => Answer::Push(core.push(account, device, &push).unwrap()),
+    let answered = match request {
+        Request::Push(push) => {
+            let given_back = push.contribution.as_ref().map_or(0, |lost| lost.entities.len());
+            if given_back > GIVEN_BACK_MAX {
+                return Answer::Refusal(FailureClass::TooLarge);
+            }
+            core.push(account, device, &push).map(Answer::Push)
+        }
         Request::Pull(mut pull) => {
             pull.rows_max = Some(ROWS);
-            Answer::Pull(core.pull(account, device, &pull).unwrap())
+            core.pull(account, device, &pull).map(Answer::Pull)
         }
         Request::Fetch(_) => panic!("nothing is fetched here"),
+    };
+    match answered {
+        Err(RequestError::CursorRefused) => Answer::Refusal(FailureClass::Reset),
+        answered => answered.unwrap(),
     }
 }
 
 /// Talks with the server until nothing is on its way, and returns the steps in which the device did
 /// so: each is a transaction of the driver, with the answers that it had then.
-fn converse(machine: &mut Machine, server: &Writer) -> Vec<Step> {
-    let begin =
-        |machine: &mut Machine| machine.handle(Role::Drain, vec![Event::Started, Event::SyncNow]);
-    machine.begin_step(0);
+pub(super) fn converse(machine: &mut Machine, server: &Writer) -> Vec<Step> {
+    let mut steps = Vec::new();
+    go_on(machine, server, &mut steps, || vec![Event::Started, Event::SyncNow]);
+    steps
+}
+
+/// The same from where it stands after some steps, with what happens then.
+pub(super) fn go_on(
+    machine: &mut Machine,
+    server: &Writer,
+    steps: &mut Vec<Step>,
+    happens: fn() -> Vec<Event>,
+) {
+    let begin = move |machine: &mut Machine| machine.handle(Role::Drain, happens());
+    machine.begin_step(steps.len());
     let mut on_their_way = sent(begin(machine).unwrap().effects);
-    let mut steps = vec![Step::new(move |machine| begin(machine).map(|_| ()))];
+    steps.push(Step::new(move |machine| begin(machine).map(|_| ())));
     while !on_their_way.is_empty() {
         let (request, body) = on_their_way.remove(0);
         let answer = answer(server, body);
@@ -63,11 +89,10 @@ fn converse(machine: &mut Machine, server: &Writer) -> Vec<Step> {
             machine.handle(Role::Drain, finished(request, &answer)).map(|_| ())
         }));
     }
-    steps
 }
 
 fn finished(request: RequestId, answer: &Answer) -> Vec<Event> {
-    vec![Event::RequestFinished { request, result: Ok(answer.response()) }]
+    vec![Event::RequestFinished { request, result: answer.result() }]
 }
 
 fn sent(effects: Vec<Effect>) -> Vec<(RequestId, Request)> {
@@ -79,7 +104,7 @@ fn sent(effects: Vec<Effect>) -> Vec<(RequestId, Request)> {
 }
 
 /// A server with notes, goals and samples of another device.
-fn server(vfs: &MemoryVfs) -> Writer {
+pub(super) fn server(vfs: &MemoryVfs) -> Writer {
     let mut server = Writer::new(vfs, &shipped(), 5);
     for number in 0..4 {
         let fields = fields_of(json!({
@@ -100,7 +125,7 @@ fn server(vfs: &MemoryVfs) -> Writer {
 
 /// The other device changes some of what is there: other fields than this one, the same ones, and
 /// it deletes.
-fn change_theirs(server: &mut Writer) {
+pub(super) fn change_theirs(server: &mut Writer) {
     let mut change = |key: EntityKey, field: &str, old: Value, new: Value| {
         let change = FieldChange { field: field.to_owned(), old: Some(old), new: Some(new) };
         server.push(Kind::Update, key, Version(1), None, vec![change]);
@@ -136,7 +161,7 @@ fn edits() -> Vec<Write> {
     ]
 }
 
-fn write(machine: &mut Machine, writes: Vec<Write>) {
+pub(super) fn write(machine: &mut Machine, writes: Vec<Write>) {
     let writes = writes.into_iter().map(Event::Write).collect();
     machine.handle(Role::Write, writes).unwrap();
 }

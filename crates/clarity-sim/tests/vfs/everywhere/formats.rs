@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use clarity_client::engine::store::ListOptions;
+use clarity_client::engine::store::{ListOptions, TABLES_VERSION};
 use clarity_client::model::{EntityKey, EntityType, Schema};
 use clarity_sim::vfs::{Disk, MemoryVfs};
 use serde_json::{Value, json};
@@ -12,8 +12,6 @@ use super::sweep::{Step, Workload};
 use super::writes::{fields_of, row_of};
 
 const GOLDEN: &[u8] = include_bytes!("../../../../clarity-store/tests/golden/store-v1.db");
-/// Transactions that bring the first format to the present one.
-const FORMATS: usize = 2;
 const ROWS: u64 = 8;
 /// A few more rows than are carried forward while a store opens.
 const MANY: u64 = 1_040;
@@ -74,17 +72,17 @@ fn with_steps(version: u32) -> Arc<Schema> {
     Arc::new(Schema::from_json(&file.to_string()).unwrap())
 }
 
-/// Opens the store with this schema.
-fn opening(schema: Arc<Schema>) -> impl Fn(&mut Machine) -> anyhow::Result<()> {
-    move |machine| {
-        machine.at(FILE, &schema).store()?;
-        Ok(())
-    }
-}
-
 /// Opens the store with this schema: one step from one version of it to the next.
 fn follow(schema: Arc<Schema>) -> Step {
-    Step::new(opening(schema))
+    open_in(1, schema)
+}
+
+/// Opens the store with this schema, which takes so many transactions.
+fn open_in(transactions: usize, schema: Arc<Schema>) -> Step {
+    Step::of_states(transactions, move |machine| {
+        machine.at(FILE, &schema).store()?;
+        Ok(())
+    })
 }
 
 fn put_rows(schema: Arc<Schema>, rows: u64) -> Step {
@@ -112,7 +110,7 @@ pub(super) fn migrate(vfs: &MemoryVfs) -> Workload {
     disk.put_file(FILE, GOLDEN);
     let (first, last) = (golden(1), with_steps(4));
     let steps = vec![
-        Step::of_states(FORMATS, opening(Arc::clone(&first))),
+        open_in(TABLES_VERSION as usize - 1, Arc::clone(&first)),
         put_rows(first, ROWS),
         follow(with_a_table(2)),
         follow(with_other_columns(3)),

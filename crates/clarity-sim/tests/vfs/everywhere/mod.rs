@@ -11,6 +11,7 @@ mod content;
 mod exchange;
 mod formats;
 mod machine;
+mod restored;
 mod room;
 mod sweep;
 mod writes;
@@ -25,10 +26,11 @@ type Make = fn(&MemoryVfs) -> Workload;
 
 /// Every workload with its name and the fewest I/Os that it may have, so that none becomes empty in
 /// silence.
-const WORKLOADS: [(&str, Make, u64); 8] = [
+const WORKLOADS: [(&str, Make, u64); 9] = [
     ("enqueue", writes::enqueue, 100),
     ("acknowledge", exchange::acknowledge, 100),
     ("pull", exchange::pull, 100),
+    ("give back", restored::give_back, 100),
     ("prune", room::prune, 100),
     ("vacuum", room::vacuum, 60),
     ("migrate", formats::migrate, 100),
@@ -66,6 +68,13 @@ fn acknowledge() {
 #[test]
 fn pull() {
     fail_everywhere("pull");
+}
+
+/// Shows that what a restored server has lost is marked, given back and answered once and to the
+/// last, and that nothing of it is gone here meanwhile, whichever I/O fails.
+#[test]
+fn give_back() {
+    fail_everywhere("give back");
 }
 
 /// Shows that making room, whichever I/O of it fails, loses nothing that may not go, leaves nothing
