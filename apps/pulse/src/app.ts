@@ -13,7 +13,7 @@ import { screenOf } from "./screens.js";
 import { Screen } from "./screen.js";
 import { store, whenOpen } from "./store.js";
 import { words } from "./strings.js";
-import { APP_ACTIONS, act, openEntity } from "./sync-actions.js";
+import { APP_ACTIONS, act, fix, openConflict, openEntity } from "./sync-actions.js";
 import { ui } from "./ui.js";
 import "./elements.js";
 import "./toasts.js";
@@ -83,12 +83,14 @@ class App extends LitElement {
     const choose = (event: CustomEvent<{ action: Action }>): void => {
       if (act(event)) close();
     };
-    const open = (event: CustomEvent<{ key: { type: string; id: string } }>): void => {
-      openEntity(event);
+    const leave = <T>(show: (event: CustomEvent<T>) => void) => (event: CustomEvent<T>): void => {
+      show(event);
       close();
     };
     return html`<clarity-sync-details .sync=${store()} .appActions=${APP_ACTIONS}
-      @clarity-action=${choose} @clarity-open-entity=${open} @clarity-close=${() => (this.hasDetails = false)}>
+      @clarity-action=${choose} @clarity-open-entity=${leave(openEntity)}
+      @clarity-fix=${leave(fix)} @clarity-open-conflict=${leave(openConflict)}
+      @clarity-close=${() => (this.hasDetails = false)}>
     </clarity-sync-details>`;
   }
 

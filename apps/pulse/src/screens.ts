@@ -12,6 +12,7 @@ import "./screens/conflicts.js";
 import "./screens/diagnostics.js";
 import "./screens/entry.js";
 import "./screens/export.js";
+import "./screens/fix.js";
 import "./screens/import.js";
 import "./screens/more.js";
 import "./screens/settings.js";
@@ -35,6 +36,7 @@ const SCREENS: Readonly<Record<string, Show>> = {
     : html`<pulse-conflicts .params=${params}></pulse-conflicts>`,
   sync: (params) => html`<pulse-sync .params=${params}></pulse-sync>`,
   export: (params) => html`<pulse-export .params=${params}></pulse-export>`,
+  fix: (params) => html`<pulse-fix .params=${params}></pulse-fix>`,
   import: (params) => html`<pulse-import .params=${params}></pulse-import>`,
   settings: (params) => html`<pulse-settings .params=${params}></pulse-settings>`,
   diagnostics: (params) => html`<pulse-diagnostics .params=${params}></pulse-diagnostics>`,

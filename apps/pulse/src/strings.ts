@@ -330,6 +330,18 @@ export const words = {
     absent: "not set",
     open: (n: number) => `${n} to review`,
   },
+  fix: {
+    title: (what: string) => `Fix ${what.toLowerCase()}`,
+    why: "Not sent.",
+    retry: "Try again",
+    discard: "Discard…",
+    sure: "Discard this change",
+    keep: "Keep it",
+    sent: "Saved on this device. It is sent again.",
+    discarded: "Discarded. The entry's history has it.",
+    gone: "This change does not wait any more",
+    goneBody: "It was sent or discarded, here or in another tab.",
+  },
   diagnostics: {
     title: "Diagnostics",
     sync: "Sync",

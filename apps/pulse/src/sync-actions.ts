@@ -1,5 +1,6 @@
 // What the app does for the elements that show the sync: it has the screens.
 
+import type { FailedOperation } from "@clarity/sync";
 import type { Action } from "@clarity/sync-elements";
 import { go } from "./router.js";
 
@@ -26,6 +27,18 @@ export function act(event: CustomEvent<{ action: Action }>): boolean {
   event.preventDefault();
   go(screen);
   return true;
+}
+
+/** Shows the form of a change that was not sent. */
+export function fix(event: CustomEvent<{ operation: FailedOperation }>): void {
+  event.preventDefault();
+  go("fix", String(event.detail.operation.operation));
+}
+
+/** Shows a conflict. */
+export function openConflict(event: CustomEvent<{ conflict: number }>): void {
+  event.preventDefault();
+  go("conflicts", String(event.detail.conflict));
 }
 
 /** Shows an entry. */

@@ -20,13 +20,22 @@ export async function add(made: readonly Made[]): Promise<EntityKey[]> {
 
 /** Changes what differs from what the person saw when they began. */
 export async function change(seen: Entity, wanted: Fields, asked: readonly string[]): Promise<void> {
+  const { set, remove } = differing(seen, wanted, asked);
+  if (Object.keys(set).length === 0 && remove.length === 0) return;
+  await store().update(keyOf(seen), set, { seen: seen.fields, remove });
+}
+
+/** What makes the wanted fields of those that were seen. Of `asked`, what is not wanted is removed. */
+export function differing(
+  seen: Entity,
+  wanted: Fields,
+  asked: readonly string[],
+): { set: Record<string, JsonValue>; remove: string[] } {
   const set: Record<string, JsonValue> = {};
   for (const [field, value] of Object.entries(wanted)) {
     if (value !== undefined && !same(value, seen.fields[field])) set[field] = value;
   }
-  const remove = asked.filter((field) => !(field in wanted) && field in seen.fields);
-  if (Object.keys(set).length === 0 && remove.length === 0) return;
-  await store().update(keyOf(seen), set, { seen: seen.fields, remove });
+  return { set, remove: asked.filter((field) => !(field in wanted) && field in seen.fields) };
 }
 
 const same = (one: unknown, other: unknown): boolean =>

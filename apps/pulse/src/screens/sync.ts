@@ -6,7 +6,7 @@ import { link } from "../router.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
 import { words } from "../strings.js";
-import { APP_ACTIONS, act, openEntity } from "../sync-actions.js";
+import { APP_ACTIONS, act, fix, openConflict, openEntity } from "../sync-actions.js";
 import { ui } from "../ui.js";
 
 class Sync extends Screen {
@@ -15,7 +15,8 @@ class Sync extends Screen {
   override render(): TemplateResult {
     return html`<h1 tabindex="-1">${words.nav.sync}</h1>
       <clarity-sync-details inline .sync=${store()} .appActions=${APP_ACTIONS}
-        @clarity-action=${act} @clarity-open-entity=${openEntity}></clarity-sync-details>
+        @clarity-action=${act} @clarity-open-entity=${openEntity}
+        @clarity-fix=${fix} @clarity-open-conflict=${openConflict}></clarity-sync-details>
       <p><a href=${link("diagnostics")}>${words.nav.diagnostics}</a></p>`;
   }
 }
