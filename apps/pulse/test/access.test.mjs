@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Bench } from "./bench.mjs";
+import { Bench, untilEqual } from "./bench.mjs";
 
 /** @type {Bench} */
 let bench;
@@ -29,7 +29,7 @@ async function goOn(device, { name, chip, other }) {
   await device.untilChip(chip);
   await device.enterAgain(name);
   await device.untilChip("Up to date");
-  assert.deepEqual(await weightsOf(other), [70, 71]);
+  await untilEqual(() => weightsOf(other), [70, 71]);
   await device.go("timeline");
   // Each is waited for as the only one of its kind.
   await page.getByRole("link", { name: /71 kg/ }).waitFor();

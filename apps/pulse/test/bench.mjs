@@ -1,12 +1,13 @@
 // What the tests share: a real server with the built app, and browsers that open it.
 
+import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
-import { promisify } from "node:util";
+import { isDeepStrictEqual, promisify } from "node:util";
 import { chromium } from "playwright-core";
 
 const run = promisify(execFile);
@@ -20,6 +21,17 @@ const PICTURES = process.env.PULSE_PICTURES;
 export const PHONE = { width: 390, height: 844 };
 export const NARROW = { width: 320, height: 640 };
 export const DESKTOP = { width: 1280, height: 860 };
+
+/** Asks until the answer is the one that is wanted: what a browser sends arrives while another device
+ * asks for it. */
+export async function untilEqual(ask, wanted) {
+  let found;
+  for (const started = Date.now(); Date.now() - started < 60_000; ) {
+    found = await ask();
+    if (isDeepStrictEqual(found, wanted)) return;
+  }
+  assert.deepEqual(found, wanted);
+}
 
 /** A server with its data in a folder of its own, and a browser. */
 export class Bench {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Bench, DESKTOP, PHONE } from "./bench.mjs";
+import { Bench, DESKTOP, PHONE, untilEqual } from "./bench.mjs";
 
 /** @type {Bench} */
 let bench;
@@ -66,7 +66,7 @@ test("put right", async () => {
   await page.getByLabel("Text").fill("Slept very well");
   await page.getByRole("button", { name: "Save" }).click();
   await device.untilChip("Up to date");
-  assert.equal(await atServer(other, id), "Slept very well");
+  await untilEqual(() => atServer(other, id), "Slept very well");
   assert.deepEqual(device.complaints, []);
   await device.close();
 });
@@ -87,7 +87,7 @@ test("discarded", async () => {
   await page.getByRole("button", { name: "Discard…" }).click();
   await page.getByRole("button", { name: "Discard this change" }).click();
   await device.untilChip("Up to date");
-  assert.equal(await atServer(other, id), "Slept well");
+  await untilEqual(() => atServer(other, id), "Slept well");
   assert.deepEqual(device.complaints, []);
   await device.close();
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { flaws } from "./axe.mjs";
-import { Bench, NARROW, PHONE } from "./bench.mjs";
+import { Bench, NARROW, PHONE, untilEqual } from "./bench.mjs";
 
 const EXPORT = await readFile(
   new URL("../../../crates/clarity-health/data/ipyhealth/export.zip", import.meta.url),
@@ -51,15 +51,11 @@ test("a real export, twice, and its undo", async () => {
 
   const terminal = bench.commandLine("terminal");
   await terminal("login", "--name", "importer", "--server", bench.address);
-  // What the browser sends arrives while the other device asks for it.
-  const untilCounted = async (wanted) => {
-    let count;
-    for (const started = Date.now(); count !== wanted && Date.now() - started < 60_000; ) {
+  const untilCounted = (wanted) =>
+    untilEqual(async () => {
       await terminal("sync");
-      count = (await terminal("list", "HealthMetric", "--limit", "100000")).length;
-    }
-    assert.equal(count, wanted);
-  };
+      return (await terminal("list", "HealthMetric", "--limit", "100000")).length;
+    }, wanted);
   await untilCounted(RECORDS);
 
   await importIt(page, zip(EXPORT, "again.zip"), "again.zip is imported");

@@ -35,6 +35,7 @@ mod lineage;
 #[cfg(not(target_arch = "wasm32"))]
 mod lock;
 mod lost;
+mod merged;
 mod month;
 mod named;
 mod operation;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::entity::{StoredEntity, read_keyed_entity};
 use crate::error::StoreError;
 use crate::layout::TypeLayout;
+use crate::merged::Group;
 use crate::transaction::StoreTransaction;
 use crate::value::{IdValue, json_text, read_unsigned, row_limit};
 
@@ -119,6 +120,20 @@ pub struct QueryPage {
     pub next: Option<Position>,
 }
 
+/// A row that was found, with the value that it was ordered by.
+pub(crate) struct Found {
+    pub(crate) key: EntityKey,
+    pub(crate) stored: StoredEntity,
+    pub(crate) value: Value,
+}
+
+impl Found {
+    /// Its place in the order.
+    pub(crate) fn position(&self) -> Position {
+        Position { value: self.value.clone(), id: self.key.id.clone() }
+    }
+}
+
 /// Which part of the order a statement reads: SQLite puts what has no value before everything.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
@@ -152,28 +167,43 @@ impl StoreTransaction<'_> {
         entity_type: &EntityType,
         query: &Query,
     ) -> Result<QueryPage, StoreError> {
-        let layout = self.shared.layouts.of(entity_type);
         // One more than wanted tells whether there is a next page.
         let wanted = query.limit.saturating_add(1);
-        let mut found: Vec<((EntityKey, StoredEntity), Value)> = Vec::new();
+        let mut found = match self.groups(entity_type, query)? {
+            Some(groups) => self.merged(entity_type, query, groups, wanted)?,
+            None => self.found(entity_type, query, None, wanted)?,
+        };
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let next = found.last().filter(|_| more).map(Found::position);
+        Ok(QueryPage { rows: found.into_iter().map(|row| (row.key, row.stored)).collect(), next })
+    }
+
+    /// The first rows of a query, at most so many; of one group alone where there is one.
+    pub(crate) fn found(
+        &self,
+        entity_type: &EntityType,
+        query: &Query,
+        group: Option<&Group>,
+        wanted: usize,
+    ) -> Result<Vec<Found>, StoreError> {
+        let layout = self.shared.layouts.of(entity_type);
+        let mut found = Vec::new();
         for part in parts(query) {
-            let missing = wanted - found.len();
-            let Select { sql, parameters } = self.select(entity_type, query, part, missing)?;
+            let limit = wanted - found.len();
+            let Select { sql, parameters } =
+                self.select(entity_type, query, (part, group), limit)?;
             let value_at = layout.columns.len() + 7;
             found.extend(self.read_all(&sql, rusqlite::params_from_iter(parameters), |row| {
                 let value = read_value(row.get_ref(value_at)?);
-                Ok((read_keyed_entity(entity_type, layout, row)?, value))
+                let (key, stored) = read_keyed_entity(entity_type, layout, row)?;
+                Ok(Found { key, stored, value })
             })?);
             if found.len() >= wanted {
                 break;
             }
         }
-        let more = found.len() > query.limit;
-        found.truncate(query.limit);
-        let last = found.last().filter(|_| more);
-        let next =
-            last.map(|((key, _), value)| Position { value: value.clone(), id: key.id.clone() });
-        Ok(QueryPage { rows: found.into_iter().map(|(row, _)| row).collect(), next })
+        Ok(found)
     }
 
     /// How many entities a query finds, whatever its limit, offset and place. It takes time in
@@ -200,9 +230,13 @@ impl StoreTransaction<'_> {
         entity_type: &EntityType,
         query: &Query,
     ) -> Result<Vec<String>, StoreError> {
+        let groups = self.groups(entity_type, query)?;
+        // They are all read alike; the last is that of rows without a value.
+        let group = groups.as_ref().and_then(|groups| groups.first());
         let mut plan = Vec::new();
         for part in parts(query) {
-            let Select { sql, parameters } = self.select(entity_type, query, part, query.limit)?;
+            let Select { sql, parameters } =
+                self.select(entity_type, query, (part, group), query.limit)?;
             let sql = format!("EXPLAIN QUERY PLAN {sql}");
             let parameters = rusqlite::params_from_iter(parameters);
             plan.extend(self.read_all(&sql, parameters, |row| Ok(row.get::<_, String>(3)?))?);
@@ -237,17 +271,23 @@ impl StoreTransaction<'_> {
         Ok(conditions)
     }
 
-    /// The statement for one part of the order.
+    /// The statement for one part of the order, of one group alone where there is one.
     fn select(
         &self,
         entity_type: &EntityType,
         query: &Query,
-        part: Part,
+        (part, group): (Part, Option<&Group>),
         limit: usize,
     ) -> Result<Select, StoreError> {
         let layout = self.shared.layouts.of(entity_type);
         let mut builder = Builder { layout, parameters: Vec::new() };
         let mut conditions = self.conditions(entity_type, query, &mut builder)?;
+        if let Some(Group { column, value }) = group {
+            conditions.push(match value {
+                SqlValue::Null => format!("\"{column}\" IS NULL"),
+                value => format!("\"{column}\" = {}", builder.bind(value.clone())),
+            });
+        }
         let (expression, descending) = match &query.order_by {
             Some((field, descending)) => (builder.expression(field)?, *descending),
             None => ("NULL".to_owned(), false),

@@ -49,7 +49,7 @@ export abstract class LiveElement extends SyncElement {
     this.follow(sync.watchStatus({ signal }), signal, (status) => {
       const facts = { ...this.found, ...this.facts };
       const { flow } = viewOf(status, facts, this.words, this.time);
-      this.#steady.offer(flow.name, status);
+      this.#steady.offer(flow.name, status, waitingMeanwhile(status));
     });
     this.follow(sync.watchAccount({ signal }), signal, (account) => {
       this.found = { ...this.found, signedIn: account !== null };
@@ -84,6 +84,12 @@ export abstract class LiveElement extends SyncElement {
       }
     });
   }
+}
+
+/** What takes the place of "up to date" at once: a change that waits must never be called that, not
+ * even until it is sure that what goes on lasts. */
+function waitingMeanwhile(status: Status): { name: "pending"; value: Status } | undefined {
+  return status.waiting === 0 ? undefined : { name: "pending", value: { ...status, flow: "pending" } };
 }
 
 function spaceOf(quotaBytes: number, usage: number): Facts {

@@ -22,10 +22,16 @@ export function patience(from: StateName | null, to: StateName): number {
   return to === "syncing" ? SYNCING_AFTER_MS : 0;
 }
 
+/** A flow and what is shown for it. */
+export interface Offered<T> {
+  readonly name: StateName;
+  readonly value: T;
+}
+
 /** Keeps what is shown from flapping with the network. */
 export class SteadyFlow<T> {
-  #shown: { readonly name: StateName; readonly value: T } | null = null;
-  #next: { readonly name: StateName; readonly value: T } | null = null;
+  #shown: Offered<T> | null = null;
+  #next: Offered<T> | null = null;
   #cancel: (() => void) | null = null;
 
   /** @param show Called with what is to be shown. */
@@ -34,15 +40,19 @@ export class SteadyFlow<T> {
     readonly timer: Timer = realTimer,
   ) {}
 
-  /** Takes what holds now. */
-  offer(name: StateName, value: T): void {
+  /**
+   * Takes what holds now.
+   *
+   * @param meanwhile What is shown in the place of "synced" until this one has lasted.
+   */
+  offer(name: StateName, value: T, meanwhile?: Offered<T>): void {
     const delay_ms = patience(this.#shown?.name ?? null, name);
     if (delay_ms === 0) {
       this.stop();
-      this.#shown = { name, value };
-      this.show(value);
+      this.#show({ name, value });
       return;
     }
+    if (meanwhile !== undefined && this.#shown?.name === "synced") this.#show(meanwhile);
     // The time runs from when this flow began, however often it is told of meanwhile.
     if (this.#next?.name !== name) {
       this.stop();
@@ -55,9 +65,12 @@ export class SteadyFlow<T> {
     const next = this.#next;
     this.#next = null;
     this.#cancel = null;
-    if (next === null) return;
-    this.#shown = next;
-    this.show(next.value);
+    if (next !== null) this.#show(next);
+  }
+
+  #show(offered: Offered<T>): void {
+    this.#shown = offered;
+    this.show(offered.value);
   }
 
   /** Forgets what was to be shown later. */

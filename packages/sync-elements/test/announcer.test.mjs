@@ -150,6 +150,28 @@ test("flows do not flap", () => {
   assert.deepEqual(shown.slice(3), ["synced 2", "synced 3"]);
 });
 
+/** Shows that what waits takes the place of "up to date" at once, whatever must last to be shown. */
+test("what waits is never called up to date", () => {
+  const clock = new Clock();
+  const shown = [];
+  const flow = new SteadyFlow((value) => shown.push(value), clock.timer);
+  const waiting = { name: "pending", value: "waiting" };
+  for (const [name, lasting_ms] of [["syncing", 1_000], ["offline", 3_000]]) {
+    flow.offer("synced", "synced");
+    flow.offer(name, name, waiting);
+    assert.deepEqual(shown.splice(0), ["synced", "waiting"]);
+    flow.offer(name, name, waiting);
+    clock.pass(lasting_ms - 1);
+    assert.deepEqual(shown, []);
+    clock.pass(1);
+    assert.deepEqual(shown.splice(0), [name]);
+    clock.pass(10_000);
+    flow.offer("synced", "synced");
+    clock.pass(10_000);
+    assert.deepEqual(shown.splice(0), ["synced"]);
+  }
+});
+
 /** Shows that a progress is read out at its start, its quarters and its end. */
 test("progress is read out by quarters", () => {
   const steps = new ProgressSteps();
