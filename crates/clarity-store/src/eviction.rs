@@ -14,7 +14,6 @@ use crate::evicted::{EvictedEntity, EvictionReason};
 use crate::kept::priority_number;
 use crate::layout::TypeLayout;
 use crate::month::Month;
-use crate::store::page_bytes;
 use crate::transaction::StoreTransaction;
 use crate::value::{read_key, read_type, read_unsigned, row_limit, signed};
 
@@ -76,7 +75,7 @@ impl StoreTransaction<'_> {
             Ok::<_, StoreError>(value.unwrap_or_default())
         };
         let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
-        Ok(pages.saturating_mul(page_bytes(&self.shared.connection)?))
+        Ok(pages.saturating_mul(self.shared.page_bytes))
     }
 
     /// Entities of a type that may go, the least recently used first, at most `limit`, and only

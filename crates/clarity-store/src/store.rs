@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     definitions: i64,
     path: PathBuf,
     busy_timeout: Duration,
+    /// Bytes of a page; a store never changes them.
+    pub(crate) page_bytes: u64,
     /// Shows others that the store is in use, as long as it is.
     #[cfg(not(target_arch = "wasm32"))]
     _used: Option<crate::lock::UseLock>,
@@ -187,7 +189,7 @@ impl Store {
         let pragma = |name: &str| {
             self.shared.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
         };
-        let page_bytes = page_bytes(&self.shared.connection)?;
+        let page_bytes = self.shared.page_bytes;
         let free = pragma("freelist_count")?.cast_unsigned();
         let pages = pragma("page_count")?.cast_unsigned();
         let mut log = self.shared.path.clone().into_os_string();
@@ -206,7 +208,7 @@ impl Store {
     /// When SQLite refuses.
     pub fn set_log_limit(&mut self, bytes: u64) -> Result<(), StoreError> {
         let connection = &self.shared.connection;
-        let pages = bytes / 4 / page_bytes(connection)?;
+        let pages = bytes / 4 / self.shared.page_bytes;
         let pages = pages.clamp(CHECKPOINT_PAGES_MIN, CHECKPOINT_PAGES_MAX);
         connection.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
         let bytes = bytes.min(LOG_BYTES_MAX);
@@ -239,7 +241,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn set_size_limit(&mut self, bytes: u64) -> Result<(), StoreError> {
-        let pages = bytes / page_bytes(&self.shared.connection)?;
+        let pages = bytes / self.shared.page_bytes;
         let pages = pages.clamp(1, u64::from(u32::MAX - 1));
         let statement = format!("PRAGMA max_page_count = {pages}");
         self.shared.connection.query_row(&statement, [], |_| Ok(()))?;
@@ -251,7 +253,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`] while another process writes.
     pub fn give_back_space(&mut self, bytes: u64) -> Result<(), StoreError> {
-        let pages = bytes / page_bytes(&self.shared.connection)?;
+        let pages = bytes / self.shared.page_bytes;
         let statement = format!("PRAGMA incremental_vacuum({})", pages.min(u64::from(u32::MAX)));
         // Each step gives back one page.
         let mut statement = self.shared.connection.prepare(&statement)?;
@@ -311,6 +313,7 @@ impl Shared {
         let layouts = Layouts::load(&connection)?;
         register(&connection, &layouts)?;
         Ok(Self {
+            page_bytes: page_bytes(&connection)?,
             definitions: definitions(&connection)?,
             layouts,
             connection,
@@ -357,7 +360,7 @@ impl Shared {
 }
 
 /// Bytes of a page, at least one. With a key, SQLite tells them as a text.
-pub(crate) fn page_bytes(connection: &Connection) -> Result<u64, StoreError> {
+fn page_bytes(connection: &Connection) -> Result<u64, StoreError> {
     const BYTES: &str = "SELECT CAST(page_size AS INTEGER) FROM pragma_page_size";
     let bytes: i64 = connection.query_row(BYTES, [], |row| row.get(0))?;
     Ok(bytes.cast_unsigned().max(1))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clarity_engine::protocol::{Failure, FailureClass};
 use clarity_engine::{Attention, Event, Request, Status, TokenResult};
 use clarity_store::RequestId;
+use memchr::memmem;
 
 use super::branches;
 use super::network::{Call, CallKind, Line, Reply, believe_anything};
@@ -279,9 +280,8 @@ impl World {
     fn is_of_its_account(&self, device: usize, reply: &Reply) -> Result<(), Violation> {
         let account = self.devices[device].account;
         for other in (0..ACCOUNTS_MAX).filter(|other| *other != account) {
-            let canary = canary(other);
-            let mut parts = reply.body.windows(canary.len());
-            ensure(!parts.any(|part| part == canary.as_bytes()), "I11", || {
+            let found = memmem::find(&reply.body, canary(other).as_bytes());
+            ensure(found.is_none(), "I11", || {
                 format!("device {device} of account {account} was sent something of {other}")
             })?;
         }

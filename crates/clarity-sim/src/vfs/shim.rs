@@ -58,6 +58,10 @@ pub(super) fn register(vfs: &MemoryVfs) -> Result<(), VfsError> {
         return Err(VfsError::InvalidName);
     }
     let _guard = REGISTERING.lock().unwrap_or_else(PoisonError::into_inner);
+    // Nobody asks how much memory SQLite uses, and to count it takes a lock at each allocation.
+    // Once SQLite is in use it refuses, and all is as before.
+    // SAFETY: the option takes one number, and SQLite keeps no pointer.
+    unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int) };
     // SAFETY: the name is a C string that lives through the call.
     if !unsafe { ffi::sqlite3_vfs_find(c_name.as_ptr()) }.is_null() {
         return Err(VfsError::NameTaken { name: name.to_owned() });

@@ -16,6 +16,11 @@ use clarity_sim::simulation::{
 
 use state::State;
 
+/// Worlds make and drop millions of small things, on SQLite's side as well, whose allocations it
+/// takes over too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// One of so many seeds is run twice.
 const REPEAT_EACH: u64 = 100;
 /// How many failing seeds are told of in words.
