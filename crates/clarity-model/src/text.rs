@@ -8,7 +8,8 @@
 
 use std::ops::Range;
 
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use similar::DiffOp;
+use similar::algorithms::{Capture, Compact, Replace, myers};
 
 use crate::limits::{TEXT_MERGE_BYTES_MAX, TEXT_MERGE_WORK_MAX};
 
@@ -67,8 +68,7 @@ fn hunks<'a>(base: &[&str], side: &'a str) -> Option<Vec<Hunk<'a>>> {
     if (base_end - prefix).saturating_mul(side_end - prefix) > TEXT_MERGE_WORK_MAX {
         return None;
     }
-    let operations =
-        capture_diff_slices(Algorithm::Myers, &base[prefix..base_end], &lines[prefix..side_end]);
+    let operations = compare(&base[prefix..base_end], &lines[prefix..side_end]);
     let changed = operations.iter().filter(|operation| !matches!(operation, DiffOp::Equal { .. }));
     let mut found: Vec<Hunk<'a>> = Vec::new();
     for operation in changed {
@@ -85,6 +85,16 @@ fn hunks<'a>(base: &[&str], side: &'a str) -> Option<Vec<Hunk<'a>>> {
         }
     }
     Some(found)
+}
+
+/// What makes one list of lines the other, by Myers' algorithm.
+///
+/// The library's own function for this takes the algorithm as a value, and so brings all that it
+/// has, whose weight everybody pays who opens the app in a browser.
+fn compare(base: &[&str], lines: &[&str]) -> Vec<DiffOp> {
+    let mut steps = Compact::new(Replace::new(Capture::new()), base, lines);
+    let Ok(()) = myers::diff(&mut steps, base, 0..base.len(), lines, 0..lines.len());
+    steps.into_inner().into_inner().into_ops()
 }
 
 fn interleave<'a>(ours: Vec<Hunk<'a>>, theirs: Vec<Hunk<'a>>) -> Option<Vec<Hunk<'a>>> {
