@@ -2,19 +2,24 @@
 // address names.
 
 import type { Action, ClaritySyncDetails } from "@clarity/sync-elements";
+import { SyncError } from "@clarity/sync";
 import { LitElement, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { frame } from "./frame.css.js";
 import { icon } from "./icons.js";
 import { MAIN, MORE } from "./places.js";
+import { onUsedElsewhere, useHere } from "./elsewhere.js";
+import { KnownFacts, lookAtSources } from "./facts.js";
 import { currentRoute, link } from "./router.js";
 import type { Route } from "./router.js";
 import { screenOf } from "./screens.js";
 import { Screen } from "./screen.js";
-import { store, whenOpen } from "./store.js";
+import { closeStore, store, whenOpen } from "./store.js";
 import { words } from "./strings.js";
 import { APP_ACTIONS, act, fix, openConflict, openEntity } from "./sync-actions.js";
+import { wordsOf } from "./toast.js";
 import { ui } from "./ui.js";
+import { attempt } from "./writing.js";
 import "./elements.js";
 import "./toasts.js";
 
@@ -27,10 +32,13 @@ class App extends LitElement {
     hasDetails: { state: true },
   };
   declare private route: Route;
-  declare private state: "opening" | "open" | "failed";
-  declare private error: string;
+  declare private state: "opening" | "open" | "elsewhere" | "failed";
+  /** Why the store is not open. */
+  declare private error: unknown;
   /** Whether the details of the sync are open over or beside the screen. */
   declare private hasDetails: boolean;
+
+  readonly #facts = new KnownFacts(this);
 
   constructor() {
     super();
@@ -38,13 +46,24 @@ class App extends LitElement {
     this.state = "opening";
     this.hasDetails = false;
     addEventListener("hashchange", () => void this.#navigate());
+    onUsedElsewhere(() => this.#giveUp());
     whenOpen().then(
-      () => (this.state = "open"),
-      (error: Error) => {
-        this.error = error.message;
-        this.state = "failed";
+      () => {
+        this.state = "open";
+        void attempt(lookAtSources);
+      },
+      (error: unknown) => {
+        this.error = error;
+        this.state = error instanceof SyncError && error.kind === "busy" ? "elsewhere" : "failed";
       },
     );
+  }
+
+  /** Another tab asked for a store that cannot be shared. */
+  #giveUp(): void {
+    if (this.state !== "open" || store().environment.tabs === "shared") return;
+    this.state = "elsewhere";
+    closeStore();
   }
 
   async #navigate(): Promise<void> {
@@ -62,13 +81,14 @@ class App extends LitElement {
 
   override render(): TemplateResult {
     if (this.state === "failed") return this.#failure();
+    if (this.state === "elsewhere") return this.#elsewhere();
     const beside = this.hasDetails ? "beside" : nothing;
     return html`<button class="skip" @click=${this.#toMain}>${words.skip}</button>
       <header class=${beside}>
         <a class="brand" href=${link("today")}>
           <img src="/icon.svg" alt="" width="28" height="28" /><span>${words.app}</span></a>
         ${this.state === "open" ? html`<clarity-sync-status .sync=${store()}
-          @clarity-open-details=${this.#showDetails}></clarity-sync-status>` : nothing}
+          .facts=${this.#facts.value} @clarity-open-details=${this.#showDetails}></clarity-sync-status>` : nothing}
       </header>
       ${this.#navigation()}
       <main id="main" class=${beside} tabindex="-1">
@@ -87,7 +107,8 @@ class App extends LitElement {
       show(event);
       close();
     };
-    return html`<clarity-sync-details .sync=${store()} .appActions=${APP_ACTIONS}
+    return html`<clarity-sync-details .sync=${store()} .facts=${this.#facts.value}
+      .appActions=${APP_ACTIONS}
       @clarity-action=${choose} @clarity-open-entity=${leave(openEntity)}
       @clarity-fix=${leave(fix)} @clarity-open-conflict=${leave(openConflict)}
       @clarity-close=${() => (this.hasDetails = false)}>
@@ -119,9 +140,20 @@ class App extends LitElement {
     return notice ? html`<p class="card notice" role="note">${notice}</p>` : nothing;
   }
 
-  #failure(): TemplateResult {
+  #elsewhere(): TemplateResult {
     return html`<main class="alone"><div class="card" role="alert">
-      <h1>${words.cannotOpen}</h1><p>${this.error}</p>
+      <h1>${words.elsewhere.title}</h1><p>${words.elsewhere.body}</p>
+      <button class="primary" @click=${useHere}>${words.elsewhere.use}</button>
+    </div></main>`;
+  }
+
+  #failure(): TemplateResult {
+    if (this.error instanceof SyncError && this.error.kind === "damaged") {
+      return html`<main class="alone"><pulse-repair></pulse-repair></main>
+        <pulse-toasts></pulse-toasts>`;
+    }
+    return html`<main class="alone"><div class="card" role="alert">
+      <h1>${words.cannotOpen}</h1><p>${wordsOf(this.error)}</p>
       <button class="primary" @click=${() => location.reload()}>${words.reload}</button>
     </div></main>`;
   }

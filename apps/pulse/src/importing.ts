@@ -2,10 +2,12 @@
 
 import type { ImportProgress, ImportResult } from "@clarity/sync";
 import type { ReactiveController, ReactiveControllerHost } from "lit";
+import { lookAtSources } from "./facts.js";
 import { currentRoute } from "./router.js";
 import { keepForGood, store } from "./store.js";
 import { words } from "./strings.js";
 import { toast, wordsOf } from "./toast.js";
+import { attempt } from "./writing.js";
 
 /** How it stands with the latest import of this page. */
 export type Import =
@@ -48,6 +50,7 @@ export async function startImport(from: File): Promise<void> {
     else become({ is: "failed", file, why: wordsOf(error) });
   } finally {
     removeEventListener("beforeunload", warn);
+    void attempt(lookAtSources);
   }
 }
 

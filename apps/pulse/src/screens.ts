@@ -15,6 +15,7 @@ import "./screens/export.js";
 import "./screens/fix.js";
 import "./screens/import.js";
 import "./screens/more.js";
+import "./screens/repair.js";
 import "./screens/settings.js";
 import "./screens/sync.js";
 import "./screens/timeline.js";
@@ -38,6 +39,7 @@ const SCREENS: Readonly<Record<string, Show>> = {
   export: (params) => html`<pulse-export .params=${params}></pulse-export>`,
   fix: (params) => html`<pulse-fix .params=${params}></pulse-fix>`,
   import: (params) => html`<pulse-import .params=${params}></pulse-import>`,
+  repair: (params) => html`<pulse-repair .params=${params}></pulse-repair>`,
   settings: (params) => html`<pulse-settings .params=${params}></pulse-settings>`,
   diagnostics: (params) => html`<pulse-diagnostics .params=${params}></pulse-diagnostics>`,
 };

@@ -1,7 +1,7 @@
 // The one store of the app. Every screen begins after it is open.
 
 import { ClaritySync } from "@clarity/sync";
-import { wordsOf } from "./toast.js";
+import { storeName } from "./repairing.js";
 
 let opened: ClaritySync | undefined;
 let settle: { resolve: () => void; reject: (error: unknown) => void };
@@ -12,10 +12,10 @@ const opening = new Promise<void>((resolve, reject) => {
 /** Opens it. */
 export async function openStore(): Promise<void> {
   try {
-    opened = await ClaritySync.open({ allowMemory: true });
+    opened = await ClaritySync.open({ allowMemory: true, store: storeName() });
     settle.resolve();
   } catch (error) {
-    settle.reject(new Error(wordsOf(error)));
+    settle.reject(error);
   }
 }
 
@@ -28,6 +28,11 @@ export function whenOpen(): Promise<void> {
 export function store(): ClaritySync {
   if (!opened) throw new Error("the store is not open yet");
   return opened;
+}
+
+/** Ends this tab's part of it, so that another tab can have it. */
+export function closeStore(): void {
+  opened?.close();
 }
 
 /** Asks the browser, after something was saved, never to delete it by itself. */

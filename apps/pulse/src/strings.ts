@@ -24,6 +24,28 @@ export const words = {
   back: "Back",
   more: "Show more",
   nothing: "—",
+  elsewhere: {
+    title: "Pulse is open in another tab",
+    body: "This browser can have it open in one tab at a time. What is being typed there is kept until it is used again.",
+    use: "Use here",
+  },
+  install: {
+    ask: "Install the app",
+    done: "The app is installed.",
+    ios: "Tap Share, then “Add to Home Screen”.",
+    menu: "Open the menu of your browser and choose “Install” or “Add to Home screen”.",
+  },
+  repair: {
+    title: "Repair",
+    body: "The data on this device is damaged. Nothing has been deleted.",
+    again: "Open it again",
+    againBody: "Close the app in all other tabs first. All of the data is then examined; where the device only misread it, all goes on as before.",
+    copy: "Save the files",
+    copyBody: "They are as they are on this device, for somebody who can read what is left. They are not encrypted.",
+    anew: "Begin with an empty store",
+    anewBody: "Sign in afterwards, and all that the server has comes back. What was not uploaded is only in the damaged files: they stay on this device until you sign out.",
+    anewSure: "Set the damaged data aside",
+  },
   update: { ready: "A new version is ready.", reload: "Reload now" },
   nav: {
     label: "Screens",

@@ -2,7 +2,10 @@
 
 import type { FailedOperation } from "@clarity/sync";
 import type { Action } from "@clarity/sync-elements";
+import { useHere } from "./elsewhere.js";
+import { install } from "./installing.js";
 import { go } from "./router.js";
+import { attempt } from "./writing.js";
 
 /** What only the app can do about a state: each has a screen. */
 const SCREENS: Readonly<Partial<Record<Action, string>>> = {
@@ -13,19 +16,33 @@ const SCREENS: Readonly<Partial<Record<Action, string>>> = {
   // Signing in again is offered there as well: what waits is sent then.
   "erase-device": "account",
   "review-conflicts": "conflicts",
+  import: "import",
+  repair: "repair",
+};
+
+/** Is never taken from the app's own files: whoever answers in the server's place answers here too. */
+const ASKED_OF_SERVER = "/v1/health";
+
+/** What only the app can do about a state without a screen for it. */
+const DEEDS: Readonly<Partial<Record<Action, () => unknown>>> = {
+  reload: () => location.reload(),
+  "update-app": () => location.reload(),
+  "install-app": install,
+  "open-portal": () => open(ASKED_OF_SERVER, "_blank", "noopener"),
+  "use-here": useHere,
 };
 
 /** All that is done here: the elements offer nothing that nobody does. */
-export const APP_ACTIONS = [...Object.keys(SCREENS), "reload", "update-app"] as readonly Action[];
+export const APP_ACTIONS = [...Object.keys(SCREENS), ...Object.keys(DEEDS)] as readonly Action[];
 
-/** Does what a person wants done about a state; whether that leads to another screen. */
+/** Does what a person wants done about a state; whether it is done somewhere else than there. */
 export function act(event: CustomEvent<{ action: Action }>): boolean {
   const { action } = event.detail;
-  if (action === "reload" || action === "update-app") location.reload();
-  const screen = SCREENS[action];
-  if (screen === undefined) return false;
+  const [screen, deed] = [SCREENS[action], DEEDS[action]];
+  if (screen === undefined && deed === undefined) return false;
   event.preventDefault();
-  go(screen);
+  if (screen !== undefined) go(screen);
+  else void attempt(() => deed?.());
   return true;
 }
 

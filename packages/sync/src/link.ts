@@ -53,7 +53,9 @@ export class Link {
 
   constructor(place: Place) {
     this.#place = place;
-    this.#channel = place.inMemory ? null : new BroadcastChannel(channelName(place.store));
+    // Without locks nobody can tell who leads: pages that heard of each other would mistake it.
+    const isShared = !place.inMemory && "locks" in navigator;
+    this.#channel = isShared ? new BroadcastChannel(channelName(place.store)) : null;
     if (this.#channel) {
       this.#channel.onmessage = (event: MessageEvent<OnChannel>) => this.#hear(event.data);
     }

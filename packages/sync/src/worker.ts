@@ -60,7 +60,8 @@ class Leader {
 
   constructor(begin: Begin) {
     this.#begin = begin;
-    this.#channel = begin.inMemory ? null : new BroadcastChannel(channelName(begin.store));
+    const isShared = !begin.inMemory && "locks" in navigator;
+    this.#channel = isShared ? new BroadcastChannel(channelName(begin.store)) : null;
   }
 
   async lead(): Promise<void> {

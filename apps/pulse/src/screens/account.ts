@@ -4,6 +4,7 @@ import type { Account, Loss, Status } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { deviceName } from "../device-name.js";
+import { removeSetAside } from "../repairing.js";
 import { go, link } from "../router.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
@@ -179,7 +180,10 @@ class AccountScreen extends Screen {
   }
 
   async #leave(loss: Loss): Promise<void> {
-    const isOut = await attempt(() => store().signOut(loss));
+    const isOut = await attempt(async () => {
+      await store().signOut(loss);
+      await removeSetAside();
+    });
     this.loss = undefined;
     if (isOut) toast(words.account.signedOut);
   }

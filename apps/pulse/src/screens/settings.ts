@@ -4,6 +4,7 @@ import type { Status, Storage } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { shownBytes } from "../bytes.js";
+import { install } from "../installing.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
 import { words } from "../strings.js";
@@ -124,7 +125,7 @@ class Settings extends Screen {
   readonly #persist = (): void => {
     void attempt(async () => {
       this.persistent = await store().persist();
-      if (!this.persistent) toast(words.settings.refused);
+      if (!this.persistent) toast(words.settings.refused, { label: words.install.ask, run: install });
     });
   };
 }
