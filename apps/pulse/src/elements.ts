@@ -5,6 +5,7 @@ import { Names, Words, setDescriber } from "@clarity/sync-elements";
 import type { Describer } from "@clarity/sync-elements";
 import "@clarity/sync-elements/define";
 import { fieldName, nameOf, shownField, valueOf } from "./entries.js";
+import { sentenceOf, wordsOf } from "./failures.js";
 import { words } from "./strings.js";
 
 /** What decides on a treatment is not chosen for anybody. */
@@ -16,6 +17,8 @@ const describer: Describer = {
     fields ? `${nameOf(type, fields)} ${valueOf(type, fields)}`.trim() : (words.types[type] ?? type),
   field: (_, field) => fieldName(field),
   value: (_, field, value) => shownField(field, value),
+  problem: wordsOf,
+  message: sentenceOf,
   isCritical: (type) => CRITICAL.has(type),
 };
 

@@ -3,10 +3,11 @@
 import type { ImportProgress, ImportResult } from "@clarity/sync";
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 import { lookAtSources } from "./facts.js";
+import { wordsOf } from "./failures.js";
 import { currentRoute } from "./router.js";
 import { keepForGood, store } from "./store.js";
 import { words } from "./strings.js";
-import { toast, wordsOf } from "./toast.js";
+import { toast } from "./toast.js";
 import { attempt } from "./writing.js";
 
 /** How it stands with the latest import of this page. */

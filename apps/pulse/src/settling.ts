@@ -2,9 +2,10 @@
 
 import { SyncError } from "@clarity/sync";
 import type { ConflictInfo, EntityKey, ResolutionCall } from "@clarity/sync";
+import { wordsOf } from "./failures.js";
 import { store } from "./store.js";
 import { words } from "./strings.js";
-import { toast, wordsOf } from "./toast.js";
+import { toast } from "./toast.js";
 import { keyOf } from "./writing.js";
 
 /** Whether it was settled. Where a side moved meanwhile it is not, and the person is told. */

@@ -23,9 +23,3 @@ export function onToast(hear: (toast: Toast) => void, signal: AbortSignal): void
   const listen = (event: Event): void => hear((event as CustomEvent<Toast>).detail);
   heard.addEventListener("toast", listen, { signal });
 }
-
-/** What went wrong, in words. */
-export function wordsOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.charAt(0).toUpperCase() + message.slice(1);
-}

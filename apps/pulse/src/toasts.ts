@@ -2,8 +2,9 @@
 
 import { LitElement, css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
+import { remedyOf, wordsOf } from "./failures.js";
 import { words } from "./strings.js";
-import { onToast, wordsOf } from "./toast.js";
+import { onToast } from "./toast.js";
 import type { Action, Toast } from "./toast.js";
 import { ui } from "./ui.js";
 
@@ -72,7 +73,7 @@ class Toasts extends LitElement {
     try {
       await action.run();
     } catch (error) {
-      this.#show({ message: wordsOf(error), action: undefined, stays: true });
+      this.#show({ message: wordsOf(error), action: remedyOf(error), stays: true });
     }
   }
 }

@@ -2,8 +2,8 @@
 
 import type { ClaritySync } from "@clarity/sync";
 import type { ReactiveController, ReactiveControllerHost } from "lit";
+import { wordsOf } from "./failures.js";
 import { store } from "./store.js";
-import { wordsOf } from "./toast.js";
 
 type Start<T> = (sync: ClaritySync, options: { signal: AbortSignal }) => AsyncIterable<T> | null;
 

@@ -1,10 +1,11 @@
 // Writes that a person makes. Each is on this device when it is answered.
 
 import type { Entity, EntityKey, Fields, JsonValue, WriteCall } from "@clarity/sync";
+import { remedyOf, wordsOf } from "./failures.js";
 import type { Made } from "./kinds.js";
 import { keepForGood, store } from "./store.js";
 import { words } from "./strings.js";
-import { toast, wordsOf } from "./toast.js";
+import { toast } from "./toast.js";
 
 /** Makes entities that stand or fall together, here and at the server. */
 export async function add(made: readonly Made[]): Promise<EntityKey[]> {
@@ -69,7 +70,7 @@ export async function attempt(run: () => Promise<unknown> | unknown): Promise<bo
     await run();
     return true;
   } catch (error) {
-    toast(wordsOf(error), undefined, true);
+    toast(wordsOf(error), remedyOf(error), true);
     return false;
   }
 }

@@ -152,7 +152,7 @@ export class Device {
     const field = this.page.getByLabel("Quick add");
     await field.fill(line);
     await field.press("Enter");
-    await this.page.getByText("Saved on this device.").waitFor();
+    await this.page.locator("pulse-toasts").getByText("Saved on this device.").waitFor();
     await this.page.getByRole("button", { name: "Dismiss" }).click();
   }
 

@@ -44,7 +44,7 @@ test("a form", async () => {
 
   await page.getByLabel(/^Heart rate/).fill("64");
   await twice(page.getByRole("button", { name: "Save" }));
-  await page.getByText("Saved on this device.").waitFor();
+  await page.locator("pulse-toasts").getByText("Saved on this device.").waitFor();
   await page.getByLabel("Quick add").fill("weight 70");
   await twice(page.locator("pulse-quick-add").getByRole("button", { name: "Add" }));
   await page.getByRole("link", { name: /Weight 70 kg/ }).waitFor();

@@ -30,7 +30,7 @@ async function refused(name) {
   await page.getByRole("button", { name: "Edit" }).click();
   await page.getByLabel("Text").fill(LONG);
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("Saved on this device.").waitFor();
+  await page.locator("pulse-toasts").getByText("Saved on this device.").waitFor();
   await other("edit", `Note/${id}`, `first=${LONG}`, `second=${LONG}`);
   await other("sync");
   await device.go("today");

@@ -11,6 +11,10 @@ export interface Describer {
   field?(type: string, field: string): string;
   /** A value that is there, with its unit as the person reads it. */
   value?(type: string, field: string, value: JsonValue): string;
+  /** What went wrong, in words. */
+  problem?(error: unknown): string;
+  /** What the engine or the server said about a change, as people say it. */
+  message?(said: string): string;
   /** Whether a wrong choice could do harm, so that nothing is chosen beforehand. */
   isCritical?(type: string): boolean;
   /** Reads what a person typed in the place of a value; throws an error whose message is shown. */
@@ -51,6 +55,16 @@ export class Names {
       return this.words.list(value);
     }
     return JSON.stringify(value);
+  }
+
+  /** What went wrong: the error's own words where the app has none. */
+  problem(error: unknown): string {
+    if (this.describer.problem !== undefined) return this.describer.problem(error);
+    return error instanceof Error ? error.message : String(error);
+  }
+
+  message(said: string): string {
+    return this.describer.message?.(said) ?? said;
   }
 
   isCritical(type: string): boolean {

@@ -98,7 +98,7 @@ export abstract class SyncElement extends LitElement {
       }
     };
     run().catch((error: unknown) => {
-      if (!signal.aborted) this.problem = messageOf(error);
+      if (!signal.aborted) this.problem = this.names.problem(error);
     });
   }
 
@@ -108,7 +108,7 @@ export abstract class SyncElement extends LitElement {
     try {
       return await work();
     } catch (error) {
-      this.problem = messageOf(error);
+      this.problem = this.names.problem(error);
       return undefined;
     }
   }
@@ -118,8 +118,4 @@ export abstract class SyncElement extends LitElement {
     const options = { detail, bubbles: true, composed: true, cancelable: true };
     return this.dispatchEvent(new CustomEvent(type, options));
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -85,7 +85,7 @@ export class ClarityFailedOperations extends SyncElement {
       const message = this.failed.find((each) => each.reason === reason)?.message ?? "";
       const retry = (): Promise<unknown> => this.attempt(async () => this.sync?.retryAll(reason));
       return html`<div class="row">
-        <span>${this.words.text("failed.bulk", { count })}: ${message}</span>
+        <span>${this.words.text("failed.bulk", { count })}: ${this.names.message(message)}</span>
         <button @click=${retry}>${this.words.text("failed.retry-all", { count })}</button>
       </div>`;
     });
@@ -101,7 +101,7 @@ export class ClarityFailedOperations extends SyncElement {
       this.attempt(async () => this.sync?.retry(failed.operation));
     return html`<li class="card stack">
       <h3><span class="red">${stateIcon("failed")}</span>${name}</h3>
-      <p>${failed.message}</p>
+      <p>${this.names.message(failed.message)}</p>
       ${failed.failed_at === null
         ? nothing
         : html`<p class="small soft">

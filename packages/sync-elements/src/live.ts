@@ -80,7 +80,7 @@ export abstract class LiveElement extends SyncElement {
       if (action === "allow-storage") {
         const persistent = await sync.persist();
         this.found = { ...this.found, persistent };
-        if (!persistent) throw new Error(this.words.text("action.allow-storage.refused"));
+        if (!persistent) this.problem = this.words.text("action.allow-storage.refused");
       }
     });
   }

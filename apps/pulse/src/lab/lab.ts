@@ -3,7 +3,7 @@
 
 import { LitElement, css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
-import { wordsOf } from "../toast.js";
+import { wordsOf } from "../failures.js";
 import { ui } from "../ui.js";
 import "./log-view.js";
 import type { Line } from "./log-view.js";

@@ -4,12 +4,13 @@ import type { Account, Loss, Status } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { deviceName } from "../device-name.js";
+import { sentenceOf, wordsOf } from "../failures.js";
 import { removeSetAside } from "../repairing.js";
 import { go, link } from "../router.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
 import { words } from "../strings.js";
-import { toast, wordsOf } from "../toast.js";
+import { toast } from "../toast.js";
 import { ui } from "../ui.js";
 import { Watch } from "../watch.js";
 import { attempt } from "../writing.js";
@@ -139,7 +140,7 @@ class AccountScreen extends Screen {
       const { end, status } = await store().syncNow();
       if (end === "done" && status.flow === "synced") toast(words.account.synced);
       else if (end !== "done") {
-        toast(wordsOf("stalled" in end ? end.stalled.message : end.out_of_patience.message));
+        toast(sentenceOf("stalled" in end ? end.stalled.message : end.out_of_patience.message));
       }
     });
     this.working = false;

@@ -5,6 +5,7 @@ import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { shownBytes } from "../bytes.js";
 import { download } from "../download.js";
+import { sentenceOf } from "../failures.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
 import { words } from "../strings.js";
@@ -59,7 +60,7 @@ class Diagnostics extends Screen {
     if (!status) return html`<p class="muted">${words.loading}</p>`;
     const { progress: _, network, stalled, attention, ...plain } = status;
     return html`<section class="card"><h2>${words.diagnostics.sync}</h2>
-      ${stalled ? html`<p><strong>${stalled.message}</strong></p>` : nothing}
+      ${stalled ? html`<p><strong>${sentenceOf(stalled.message)}</strong></p>` : nothing}
       ${pairs({ ...plain, attention: attention.join(", "), ...network })}</section>`;
   }
 

@@ -6,8 +6,9 @@ import type { TemplateResult } from "lit";
 import { OWN_TYPES, fieldName, nameOf, shownField, valueOf } from "../entries.js";
 import { badges, partnerOf } from "../entry-row.js";
 import { keepUnshown, kindOf, optionalFields, typedOf } from "../editing.js";
+import { sentenceOf } from "../failures.js";
 import type { Made } from "../kinds.js";
-import { link } from "../router.js";
+import { link, replace } from "../router.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
 import { words } from "../strings.js";
@@ -15,7 +16,7 @@ import { toast } from "../toast.js";
 import { ui } from "../ui.js";
 import { Watch } from "../watch.js";
 import { exactWhen } from "../when.js";
-import { attempt, change, remove } from "../writing.js";
+import { add, attempt, change, remove } from "../writing.js";
 import "../form.js";
 
 /** Fields that are shown in another one's words. */
@@ -77,8 +78,8 @@ class Entry extends Screen {
     const entity = this.#entity.value;
     if (this.#entity.error) return html`<p class="error">${this.#entity.error}</p>`;
     if (entity === undefined) return html`<p class="muted">${words.loading}</p>`;
+    if (this.editing) return this.#form(this.editing, entity === null);
     if (entity === null) return this.#gone();
-    if (this.editing) return this.#form(this.editing);
     return html`${this.#shown(entity)} ${this.#whereItIs()} ${this.#past()}`;
   }
 
@@ -134,8 +135,8 @@ class Entry extends Screen {
   #whereItIs(): TemplateResult | typeof nothing {
     const where = this.#where.value;
     if (!where) return nothing;
-    return html`<div class="card"><h2>${words.entry.where}</h2><p>${sentence(where.message)}</p>
-      ${where.waiting.map(({ message, next }) => html`<p class="muted">${sentence(message)} ${sentence(next)}</p>`)}
+    return html`<div class="card"><h2>${words.entry.where}</h2><p>${sentenceOf(where.message)}</p>
+      ${where.waiting.map(({ message, next }) => html`<p class="muted">${sentenceOf(message)} ${sentenceOf(next)}</p>`)}
     </div>`;
   }
 
@@ -162,7 +163,7 @@ class Entry extends Screen {
       ${entry.undone_by !== null
         ? html`<p class="muted small">${words.entry.broughtBack}</p>`
         : entry.obstacle
-          ? html`<p class="muted small">${sentence(entry.obstacle)}</p>`
+          ? html`<p class="muted small">${sentenceOf(entry.obstacle)}</p>`
           : html`<button @click=${() => this.#undo(entry)}>${words.entry.bringBack}</button>`}`;
   }
 
@@ -170,9 +171,10 @@ class Entry extends Screen {
     if (await attempt(() => store().undo(entry.history))) toast(words.entry.broughtBack);
   }
 
-  #form(entity: Entity): TemplateResult {
+  #form(entity: Entity, isGone: boolean): TemplateResult {
     return html`<h1 tabindex="-1">${words.add.edit(nameOf(entity.type, entity.fields))}</h1>
       <div class="card">
+        <p class="doubt" role="alert">${isGone ? words.entry.goneMeanwhile : nothing}</p>
         <pulse-form .kind=${kindOf(entity)} .typed=${typedOf(entity)}
           .edited=${entity.id} .made=${this.#save}>
           <button type="button" @click=${() => (this.editing = undefined)}>${words.cancel}</button>
@@ -184,16 +186,16 @@ class Entry extends Screen {
     const seen = this.editing;
     if (!seen || !made) return;
     const wanted = keepUnshown(seen, made.fields);
-    const isDone = await attempt(() => change(seen, wanted, optionalFields(seen.type)));
+    const isGone = this.#entity.value === null;
+    const isDone = await attempt(async () => {
+      if (!isGone) return change(seen, wanted, optionalFields(seen.type));
+      const [anew] = await add([{ type: seen.type, fields: wanted }]);
+      replace("entry", anew!.type, anew!.id);
+    });
     if (!isDone) return;
     this.editing = undefined;
     toast(words.add.saved);
   };
 }
-
-const sentence = (message: string): string => {
-  const begun = message.charAt(0).toUpperCase() + message.slice(1);
-  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
-};
 
 customElements.define("pulse-entry", Entry);

@@ -7,6 +7,7 @@ import type { TemplateResult } from "lit";
 import { keepUnshown, kindOf, optionalFields, typedOf } from "../editing.js";
 import { names } from "../elements.js";
 import { OWN_TYPES, nameOf } from "../entries.js";
+import { sentenceOf } from "../failures.js";
 import type { Made } from "../kinds.js";
 import { link, replace } from "../router.js";
 import { Screen } from "../screen.js";
@@ -66,7 +67,7 @@ class Fix extends Screen {
     const { type, fields } = this.#wanted;
     return html`<h1 tabindex="-1">${words.fix.title(nameOf(type, fields))}</h1>
       <div class="card">
-        <p role="note"><strong>${words.fix.why}</strong> ${failed.message}</p>
+        <p role="note"><strong>${words.fix.why}</strong> ${sentenceOf(failed.message)}</p>
         ${this.asked ? this.#question(failed, this.asked) : this.#ways(failed, this.#wanted)}
       </div>`;
   }

@@ -3,6 +3,7 @@
 import type { KnownImport, UndoneCounts } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
+import { wordsOf } from "../failures.js";
 import { icon } from "../icons.js";
 import { LatestImport, cancelImport, startImport } from "../importing.js";
 import type { Import } from "../importing.js";
@@ -10,7 +11,7 @@ import { link } from "../router.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
 import { words } from "../strings.js";
-import { toast, wordsOf } from "../toast.js";
+import { toast } from "../toast.js";
 import { ui } from "../ui.js";
 import { exactWhen } from "../when.js";
 import { attempt } from "../writing.js";
