@@ -185,6 +185,8 @@ function flowOf(status: Status | null, facts: Facts): StateName {
   // Without an account nothing is ever sent, whatever the network does.
   if (facts.signedIn === false && status.last_pull === null) return "local";
   const paused = status.stalled === null ? undefined : PAUSED[status.stalled.why];
+  // A try without a network finds no server: it is the network that is missing, as far as is known.
+  if (paused === "server-unreachable" && status.network.online === false) return "offline";
   if (paused !== undefined) return paused;
   if (status.flow === "offline") return "offline";
   if (status.catching_up && status.last_pull === null) return "first-sync";

@@ -84,6 +84,16 @@ test("up to date means what the server said", () => {
   assert.equal(viewWith({ flow: "pending", waiting: 1 }).flow.chip, "1 waiting");
 });
 
+/** Shows that a server is not called unreachable by a device that has no network. */
+test("a try without a network", () => {
+  const network = (online) => ({ online, metered: false, policy: "any" });
+  const tried = (online) =>
+    viewWith({ flow: "offline", stalled: stalled("server_unreachable"), network: network(online) });
+  assert.equal(tried(false).flow.name, "offline");
+  assert.equal(tried(true).flow.name, "server-unreachable");
+  assert.equal(tried(null).flow.name, "server-unreachable");
+});
+
 /** Shows that “last checked” is when a pull ended, not when one began or a request succeeded. */
 test("the time is that of the last whole pull", () => {
   const shown = viewWith({ last_success: NOW, last_pull: NOW - 3 * HOUR_MS });

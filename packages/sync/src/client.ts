@@ -70,10 +70,16 @@ export class ClaritySync {
     if (document.visibilityState === "visible") this.#tell({ call: "foreground" });
   };
 
+  /** Not every browser tells workers of the network; pages are told by all. */
+  readonly #toNetwork = ({ type }: Event): void =>
+    this.#tell({ call: "set_online", online: type === "online" });
+
   private constructor(link: Link, environment: Environment) {
     this.#link = link;
     this.environment = environment;
     document.addEventListener("visibilitychange", this.#toFront);
+    addEventListener("online", this.#toNetwork);
+    addEventListener("offline", this.#toNetwork);
   }
 
   /**
@@ -100,6 +106,8 @@ export class ClaritySync {
   /** Ends this tab's part of it. Other tabs go on. */
   close(): void {
     document.removeEventListener("visibilitychange", this.#toFront);
+    removeEventListener("online", this.#toNetwork);
+    removeEventListener("offline", this.#toNetwork);
     this.#link.close();
   }
 
@@ -563,7 +571,7 @@ export class ClaritySync {
     return this.call("support_bundle", {});
   }
 
-  #tell(call: { call: "foreground" }): void {
+  #tell(call: Extract<Call, { call: "foreground" | "set_online" }>): void {
     // Whether it is heard does not matter.
     this.#link.call(JSON.stringify(call)).catch((error: unknown) => {
       if (!(error instanceof SyncError)) throw error;

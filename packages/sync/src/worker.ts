@@ -175,6 +175,8 @@ function hear(store: WebStore): void {
   const call = (message: object): void => void store.call(JSON.stringify(message));
   globalThis.addEventListener("online", () => call({ call: "set_online", online: true }));
   globalThis.addEventListener("offline", () => call({ call: "set_online", online: false }));
+  // No event tells of a network that was gone before.
+  if (!navigator.onLine) call({ call: "set_online", online: false });
   const look = async (): Promise<void> => {
     const { quota, usage } = await navigator.storage.estimate();
     if (quota === undefined || usage === undefined) return;
