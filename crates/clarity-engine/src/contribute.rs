@@ -24,7 +24,7 @@ use crate::event::{Effect, Request};
 use crate::history::{HistoryCause, Lost, remember};
 use crate::schedule::{Direction, InFlight, Schedule};
 use crate::storage::Arrival;
-use crate::{pull, push};
+use crate::{identity, pull, push};
 
 /// Where the life of the server's database is kept that was left and not asked about yet.
 const LOST_EPOCH: &str = "lost_epoch";
@@ -136,6 +136,7 @@ fn build(
     Ok(Some(PushRequest {
         incarnation: meta.incarnation,
         epoch: meta.epoch,
+        heard: identity::heard(context)?,
         settled_below: push::settled_below(context)?,
         schema: stamp.clone(),
         foreign_bases: Vec::new(),

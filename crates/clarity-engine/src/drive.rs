@@ -117,14 +117,17 @@ fn probe(
             schedule.flow_again();
             return fill(context, schedule, stamp, effects);
         }
-        if !pushed && schedule.may_read() {
+        let pulled = !pushed && schedule.may_read();
+        if pulled {
             send_pull(context, schedule, effects)?;
-        } else if !pushed {
-            // Without room nothing is read; what is written meanwhile is an attempt of its own.
-            schedule.wait_longest(context.now);
-            return Ok(());
         }
-        schedule.attempts.push(context.now);
+        if pushed || pulled {
+            schedule.attempts.push(context.now);
+        } else if !schedule.making_room {
+            // Without room nothing is read; what is written meanwhile is an attempt of its own.
+            // Room that is being made is there in a moment, and what is due goes then.
+            schedule.wait_longest(context.now);
+        }
     }
     match failing {
         Some(Direction::Push) => {
@@ -430,6 +433,7 @@ fn take_in(
     succeeded(context, schedule, Direction::Push)?;
     let waited = waiting(context)?;
     if identity::meet_epoch(context, response.epoch)? {
+        identity::hear(context, response.head)?;
         let contributed = std::mem::take(&mut response.contributed);
         contribute::answered(context, schedule, contributed)?;
         let response = held::hold(context, schedule, response)?;

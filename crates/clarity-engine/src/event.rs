@@ -154,6 +154,7 @@ pub enum Request {
 /// Something to do after the transaction has been committed.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "there are few, and each is used once and dropped")]
 pub enum Effect {
     /// Send a request; whatever happens, say so with [`Event::RequestFinished`].
     Send {

@@ -43,7 +43,7 @@ pub(crate) fn hold(
     if !reads_in_order(context, schedule)? {
         return Ok(response);
     }
-    let PushResponse { epoch, at, answers, contributed } = response;
+    let PushResponse { epoch, at, head, answers, contributed } = response;
     let (mut held, mut free) = (Vec::new(), Vec::new());
     for answer in answers {
         let waits = tells_of_others(&answer) && settle::sent(context, answer.id)?.is_some();
@@ -58,13 +58,13 @@ pub(crate) fn hold(
             context,
             &Held {
                 since,
-                response: PushResponse { epoch, at, answers: held, contributed: Vec::new() },
+                response: PushResponse { epoch, at, head, answers: held, contributed: Vec::new() },
             },
         )?;
         schedule.holds_answers = true;
         schedule.pull_wanted = true;
     }
-    Ok(PushResponse { epoch, at, answers: free, contributed })
+    Ok(PushResponse { epoch, at, head, answers: free, contributed })
 }
 
 /// Whether pages bring everything up to a moment, so that it can be waited for.

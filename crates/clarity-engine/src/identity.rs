@@ -1,12 +1,12 @@
 //! What happens when this store turns out to be a copy of another, or the server of itself.
 
 use clarity_model::{Counter, Epoch, Incarnation};
+use clarity_protocol::{Cursor, LogMark};
 use clarity_store::{QueuedOperation, StoreError};
 
 use crate::context::Context;
-use crate::contribute;
-use crate::held;
 use crate::schedule::Schedule;
+use crate::{contribute, held, pull};
 
 /// The server knows this operation's id with other bytes: this store was copied. It takes a new
 /// incarnation, and everything that was never sent, and this operation, travels under it.
@@ -35,6 +35,45 @@ pub(crate) fn foreign_bases_below(context: &Context<'_, '_>) -> Result<Counter, 
     Ok(context.tx.state(FOREIGN_BASES_BELOW)?.unwrap_or_default())
 }
 
+/// Where the furthest position is kept that an answer to a push has named.
+const HEARD: &str = "heard";
+
+/// An answer to a push has named a position.
+///
+/// What was acknowledged and is not read back lies beyond the cursor. A server that is set back
+/// in silence to between the two would be believed, and give the version of what was acknowledged
+/// out once more, for other content.
+pub(crate) fn hear(
+    context: &mut Context<'_, '_>,
+    named: Option<LogMark>,
+) -> Result<(), StoreError> {
+    let Some(named) = named else { return Ok(()) };
+    let before: Option<LogMark> = context.tx.state(HEARD)?;
+    if before.is_some_and(|before| before.seq >= named.seq) {
+        return Ok(());
+    }
+    context.tx.put_state(HEARD, &named)
+}
+
+/// The furthest position that the server has named in an answer to a push, unless a cursor lies
+/// as far.
+pub(crate) fn heard_beyond(
+    context: &Context<'_, '_>,
+    cursor: Option<&Cursor>,
+) -> Result<Option<LogMark>, StoreError> {
+    let heard: Option<LogMark> = context.tx.state(HEARD)?;
+    Ok(heard.filter(|heard| cursor.is_none_or(|cursor| cursor.seq < heard.seq)))
+}
+
+/// The furthest position that the server has named to this device.
+pub(crate) fn heard(context: &Context<'_, '_>) -> Result<Option<LogMark>, StoreError> {
+    let cursor = pull::part(context.tx)?.cursor;
+    let cursor: Option<Cursor> = cursor.and_then(|cursor| serde_json::from_str(&cursor).ok());
+    let read = cursor.as_ref().filter(|cursor| cursor.place.is_none());
+    let read = read.map(|cursor| LogMark { seq: cursor.seq, check: cursor.check });
+    Ok(heard_beyond(context, cursor.as_ref())?.or(read))
+}
+
 /// The server's database began a new life: everything is read again before anything is sent, and
 /// what waits here keeps waiting. What was sent keeps its bytes, and goes on as something whose
 /// base is not known there.
@@ -44,6 +83,7 @@ pub(crate) fn reset(
 ) -> Result<(), StoreError> {
     contribute::leave(context)?;
     context.tx.set_epoch(None)?;
+    context.tx.remove_state(HEARD)?;
     let next = context.tx.next_counter()?;
     context.tx.put_state(FOREIGN_BASES_BELOW, &next)?;
     held::forget(context, schedule)?;

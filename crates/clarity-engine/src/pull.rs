@@ -40,6 +40,7 @@ pub(crate) fn build(
         schema: Some(SchemaStamp::of(context.tx.schema())),
         from_head: cursor.is_none() && !scope.types.is_empty() && !full_rows,
         scope,
+        heard: identity::heard_beyond(context, cursor.as_ref())?,
         cursor,
         lost_epoch,
         rows_max: Some(settings.page_rows(context.tx.live_bytes()?)),

@@ -140,11 +140,13 @@ fn send(
     }
     let settled_below = settled_below(context)?;
     let epoch = context.tx.meta()?.epoch;
+    let heard = identity::heard(context)?;
     let schema = stamp.clone();
     context.noted.status = true;
     Ok(PushRequest {
         incarnation,
         epoch,
+        heard,
         settled_below,
         schema,
         foreign_bases,

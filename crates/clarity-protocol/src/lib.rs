@@ -26,7 +26,7 @@ pub use contribution::{
 pub use fetch::{FetchPosition, FetchRange, FetchRequest, FetchResponse};
 pub use hint::{Hint, HintEntity, HintKind};
 pub use problem::{Problem, ProblemCode};
-pub use pull::{Cursor, PullRequest, PullResponse, Row, Scope, SettledOperation};
+pub use pull::{Cursor, LogMark, PullRequest, PullResponse, Row, Scope, SettledOperation};
 pub use push::{
     FieldOutcome, OperationAnswer, PushRequest, PushResponse, SchemaStamp, WireEntity,
     WireOperation, refused_by_schema,

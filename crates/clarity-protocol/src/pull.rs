@@ -79,6 +79,17 @@ pub struct Cursor {
     pub place: Option<String>,
 }
 
+/// A position of an account's log, with the server's random mark of it.
+///
+/// Of several the one furthest on says most: a server that knows its mark has all before it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogMark {
+    /// The position.
+    pub seq: Seq,
+    /// Its mark.
+    pub check: Check,
+}
+
 /// Asks for the next page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullRequest {
@@ -96,6 +107,10 @@ pub struct PullRequest {
     /// Where the last page ended; absent for the first sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
+    /// The furthest position that an answer to a push has named, when it lies beyond the cursor. It
+    /// is refused like a cursor when its mark is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<LogMark>,
     /// Without a cursor: the life of the server's database that the device has read so far, when it
     /// has heard that the server was restored since.
     #[serde(default, skip_serializing_if = "Option::is_none")]

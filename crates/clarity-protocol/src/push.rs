@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::contribution::{Contribution, ContributionAnswer};
+use crate::pull::LogMark;
 
 /// Which schema a device was built with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,11 @@ pub struct PushRequest {
     /// the first answer of a server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
+    /// The furthest position that the server has named to the device. A server that gave it another
+    /// mark was set back: what the device has is of a history that it lost, and it refuses the
+    /// whole request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<LogMark>,
     /// Every operation with a lower counter has been answered, durably, on the device. The server
     /// may forget their receipts.
     pub settled_below: Counter,
@@ -71,6 +77,7 @@ impl fmt::Debug for PushRequest {
             .debug_struct("PushRequest")
             .field("incarnation", &self.incarnation)
             .field("epoch", &self.epoch)
+            .field("heard", &self.heard)
             .field("settled_below", &self.settled_below)
             .field("schema", &self.schema)
             .field("contribution", &self.contribution)
@@ -145,6 +152,10 @@ pub struct PushResponse {
     pub epoch: Epoch,
     /// The server's time.
     pub at: ServerTime,
+    /// The account's newest position once all of it is applied; absent from backends that keep no
+    /// log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<LogMark>,
     /// One answer for each contributed entity, in the same order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributed: Vec<ContributionAnswer>,

@@ -5,17 +5,26 @@
 //! the positions that it hands out anew, and notices cursors from the history that it lost.
 
 use clarity_model::{Check, Seq};
+use clarity_protocol::LogMark;
 
-use crate::storage::{AccountId, AccountSnapshot, Identity, StorageError};
+use crate::error::RequestError;
+use crate::storage::{AccountId, Identity, LogSeed};
 
-/// The mark of a position; none beyond the head.
-pub(crate) fn check_of<S: AccountSnapshot>(
-    snapshot: &mut S,
+/// Refuses what a device has heard of a position unless it is what this database says of it.
+///
+/// `seed` is that of the transaction that gave the position out; none beyond the head.
+pub(crate) fn require_known(
+    seed: Option<LogSeed>,
     identity: &Identity,
     account: AccountId,
-    seq: Seq,
-) -> Result<Option<Check>, StorageError> {
-    let Some(seed) = snapshot.log_seed(seq)? else { return Ok(None) };
+    heard: LogMark,
+) -> Result<(), RequestError> {
+    let known = seed.map(|seed| check_of(seed, identity, account, heard.seq));
+    if known == Some(heard.check) { Ok(()) } else { Err(RequestError::CursorRefused) }
+}
+
+/// The mark of a position that was given out with a seed.
+pub(crate) fn check_of(seed: LogSeed, identity: &Identity, account: AccountId, seq: Seq) -> Check {
     let mut hasher = blake3::Hasher::new_keyed(&identity.key);
     hasher.update(b"mark of a log position");
     hasher.update(&account.0.to_le_bytes());
@@ -23,5 +32,5 @@ pub(crate) fn check_of<S: AccountSnapshot>(
     hasher.update(&seq.0.to_le_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    Ok(Some(Check(u64::from_le_bytes(first))))
+    Check(u64::from_le_bytes(first))
 }

@@ -8,11 +8,12 @@ use clarity_model::{
     ServerTime, Version, limits, schemas_agree,
 };
 use clarity_protocol::{
-    FetchPosition, FetchRequest, FetchResponse, PullRequest, PullResponse, PushRequest,
+    FetchPosition, FetchRequest, FetchResponse, LogMark, PullRequest, PullResponse, PushRequest,
     PushResponse, Restored, SchemaStamp,
 };
 
 use crate::apply::{Context, apply};
+use crate::check::{check_of, require_known};
 use crate::environment::{Environment, random};
 use crate::error::RequestError;
 use crate::pull::{
@@ -20,7 +21,9 @@ use crate::pull::{
     restored, start,
 };
 use crate::storage::sqlite::{SqliteOptions, SqliteStorage};
-use crate::storage::{AccountId, AccountSnapshot, DeviceId, ScannedEntity, Storage, StorageError};
+use crate::storage::{
+    AccountId, AccountSnapshot, AccountTransaction, DeviceId, ScannedEntity, Storage, StorageError,
+};
 
 /// The server without a network.
 ///
@@ -165,11 +168,19 @@ impl<S: Storage> Core<S> {
         self.check_schema(Some(&request.schema))?;
         check_push(epoch, request)?;
         let context = self.context(device)?;
-        let applied = self.storage.write::<_, StorageError>(account, |transaction| {
-            apply(transaction, &context, request)
+        let identity = self.storage.identity();
+        let (applied, head) = self.storage.write::<_, RequestError>(account, |transaction| {
+            if let Some(heard) = request.heard {
+                require_known(transaction.log_seed(heard.seq)?, &identity, account, heard)?;
+            }
+            let applied = apply(transaction, &context, request)?;
+            let seq = transaction.head()?;
+            let seed = transaction.log_seed(seq)?;
+            let check = |seed| check_of(seed, &identity, account, seq);
+            Ok((applied, seed.map(|seed| LogMark { seq, check: check(seed) })))
         })?;
         let (contributed, answers) = (applied.contributed, applied.answers);
-        let response = PushResponse { epoch, at: context.now, contributed, answers };
+        let response = PushResponse { epoch, at: context.now, head, contributed, answers };
         Ok(Pushed { response, changed: applied.changed.into_iter().collect() })
     }
 

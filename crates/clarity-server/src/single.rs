@@ -128,6 +128,7 @@ impl<S: Storage> Core<S> {
             schema: None,
             scope,
             cursor,
+            heard: None,
             lost_epoch: None,
             from_head: false,
             rows_max,

@@ -168,6 +168,7 @@ impl State {
                 Ok(Response::Push(PushResponse {
                     epoch: EPOCH,
                     at: ServerTime(0),
+                    head: None,
                     answers,
                     contributed: Vec::new(),
                 }))

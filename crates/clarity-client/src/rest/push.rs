@@ -65,8 +65,8 @@ pub(super) async fn push(
         told.failure = graver(told.failure, one.failure);
     }
     let unanswered = told.answers.len() < request.operations.len();
-    let answered =
-        PushResponse { epoch, at: now(), answers: told.answers, contributed: Vec::new() };
+    let answers = told.answers;
+    let answered = PushResponse { epoch, at: now(), head: None, answers, contributed: Vec::new() };
     match told.failure {
         Some(failure) if answered.answers.is_empty() => Err(failure),
         Some(rest) if unanswered => Ok(Response::PushInPart { answered, rest }),

@@ -197,6 +197,7 @@ fn lists_are_read_in_pages() {
         scope: Scope::default(),
         cursor,
         rows_max: None,
+        heard: None,
         lost_epoch: None,
         from_head: false,
     };

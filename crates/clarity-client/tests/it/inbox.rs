@@ -53,6 +53,7 @@ impl Transport for Picky {
             Ok(Response::Push(PushResponse {
                 epoch,
                 at: ServerTime(0),
+                head: None,
                 answers,
                 contributed: Vec::new(),
             }))

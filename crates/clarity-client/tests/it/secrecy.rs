@@ -57,8 +57,13 @@ impl Transport for Chatty {
                 let operations = push.operations.iter();
                 let parsed = operations.map(|bytes| serde_json::from_str(bytes.get()).unwrap());
                 let answers = parsed.map(|operation| Self::answer(&operation)).collect();
-                let (epoch, at) = (Epoch(1), ServerTime(0));
-                Ok(Response::Push(PushResponse { epoch, at, answers, contributed: Vec::new() }))
+                Ok(Response::Push(PushResponse {
+                    epoch: Epoch(1),
+                    at: ServerTime(0),
+                    head: None,
+                    answers,
+                    contributed: Vec::new(),
+                }))
             }
             Request::Pull(_) | Request::Fetch(_) => {
                 Err(Failure::new(FailureClass::Transient, "canary words of a failure"))

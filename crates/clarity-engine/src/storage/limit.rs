@@ -66,6 +66,7 @@ pub(crate) fn disk(
     } else if full && !blind {
         schedule.pauses.remove(&Pause::StorageFull);
         schedule.pull_wanted = true;
+        schedule.hurry(context.now);
         context.tx.remove_state(FULL)?;
         context.noted.status = true;
         Ok(())

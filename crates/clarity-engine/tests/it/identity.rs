@@ -1,9 +1,9 @@
 //! A server that began a new life, and a store that turns out to be a copy.
 
 use clarity_engine::Event;
-use clarity_engine::protocol::model::{Epoch, Outcome};
+use clarity_engine::protocol::model::{Check, Epoch, Outcome, Seq};
 use clarity_engine::protocol::{
-    Cursor, FailureClass, PullResponse, PushResponse, SettledOperation, hash_operation,
+    Cursor, FailureClass, LogMark, PullResponse, PushResponse, SettledOperation, hash_operation,
 };
 use clarity_engine::{Response, Write};
 use serde_json::json;
@@ -37,6 +37,38 @@ fn a_refused_cursor_keeps_what_waits() {
     assert_eq!(again.bytes(), push.bytes());
     assert_eq!(again.body.epoch, Some(NEXT_LIFE));
     assert_eq!(bench.see(&key), Some(json!({"title": "mine"})));
+}
+
+/// Shows that a device tells each time how far it has heard of the log, by answers or by pages,
+/// whatever the order in which they came, and that it forgets that with the history.
+#[test]
+fn how_far_it_has_heard_is_told() {
+    let key = note("n");
+    let mark = |seq| Some(LogMark { seq: Seq(seq), check: Check(seq) });
+    let mut bench = Bench::with(&key, json!({"title": "a"}));
+    let read = wire::cursor(10);
+    for (title, told, named) in [("b", None, mark(90)), ("c", mark(90), mark(80))] {
+        bench.update(&key, json!({ "title": title }));
+        let push = bench.take_push();
+        let told = told.or(Some(LogMark { seq: read.seq, check: read.check }));
+        assert_eq!(push.body.heard, told);
+        let answer = wire::answer(push.only(), Outcome::Applied);
+        let response = PushResponse { head: named, ..wire::response(vec![answer]) };
+        bench.finish(push.request, Ok(Response::Push(response)));
+    }
+    bench.restart();
+    let (request, pull) = bench.pulls.remove(0);
+    assert_eq!(pull.heard, mark(90));
+    let page = wire::page(&[wire::row(&key, 12, json!({"title": "c"}))]);
+    assert_eq!(page.cursor.seq, Seq(120));
+    let further = LogMark { seq: page.cursor.seq, check: page.cursor.check };
+    bench.finish(request, Ok(Response::Pull(page)));
+    bench.update(&key, json!({"title": "d"}));
+    let push = bench.take_push();
+    assert_eq!(push.body.heard, Some(further));
+    bench.fail(push.request, FailureClass::Reset);
+    let (_, pull) = &bench.pulls[0];
+    assert_eq!((pull.heard, pull.cursor.as_ref()), (None, None));
 }
 
 /// Shows that what was sent before a reset says that its base is of another history, each time it

@@ -97,6 +97,7 @@ pub(crate) fn push_request() -> PushRequest {
     PushRequest {
         incarnation: Incarnation(0xabc),
         epoch: Some(Epoch(u128::MAX)),
+        heard: Some(heard()),
         settled_below: Counter(5),
         schema: SchemaStamp { version: 1, hash: "00ff".into(), steps: 0 },
         foreign_bases: vec![Counter(9)],
@@ -166,9 +167,14 @@ pub(crate) fn push_response() -> PushResponse {
     PushResponse {
         epoch: Epoch(1),
         at: ServerTime(1_700_000_000_002),
+        head: Some(heard()),
         answers,
         contributed: contributed(),
     }
+}
+
+fn heard() -> LogMark {
+    LogMark { seq: Seq(43), check: Check(0xbeef) }
 }
 
 fn contribution() -> Contribution {
@@ -218,6 +224,7 @@ pub(crate) fn pull_request() -> PullRequest {
         settled_below: Counter(5),
         schema: None,
         scope: cursor().scope,
+        heard: Some(heard()),
         cursor: Some(cursor()),
         lost_epoch: None,
         from_head: false,
@@ -276,8 +283,8 @@ fn push() {
     for (raw, operation) in again.operations.iter().zip([create(), update()]) {
         assert_eq!(decode_operation(raw).ok(), Some(operation));
     }
-    insta::assert_snapshot!(text, @r#"{"incarnation":"00000000000000000000000000000abc","epoch":"ffffffffffffffffffffffffffffffff","settled_below":5,"schema":{"version":1,"hash":"00ff"},"foreign_bases":[9],"contribution":{"epoch":"00000000000000000000000000000003","entities":[{"type":"Note","id":"018f-1","version":7,"fields":{"text":"kept"}},{"type":"Note","id":"018f-1","version":7}]},"operations":[{"counter":1,"kind":"create","type":"Note","id":"018f-1","base":0,"fields":{"later":{"unknown":[1,2.5]},"tags":["a"],"text":"Zeile ☂\n"},"schema":1,"at":1700000000000},{"counter":9,"covers":[6,8],"batch":9,"kind":"update","type":"Note","id":"018f-1","base":3,"changes":[{"field":"text","old":"a","new":"b"},{"field":"title","new":null},{"field":"gone","old":null}],"schema":1,"at":1700000000000}]}"#);
-    insta::assert_snapshot!(reads_back(&push_response()), @r#"{"epoch":"00000000000000000000000000000001","at":1700000000002,"contributed":[{"outcome":"held","row":{"type":"Note","id":"018f-1","version":7,"seq":42,"updated_at":3}},{"outcome":"superseded","row":{"type":"Note","id":"018f-1","version":7,"seq":42,"updated_at":3,"fields":{"text":"new"}}}],"answers":[{"counter":1,"outcome":"applied","version":1},{"counter":2,"outcome":"merged","version":4,"entity":{"version":5,"updated_at":1700000000001,"fields":{"text":"both"}},"fields":{"tags":"superseded","text":"merged","title":"conflict"}},{"counter":3,"outcome":"conflict","version":6,"entity":{"version":6,"updated_at":2}},{"counter":4,"outcome":"rejected","rejection":{"code":"too_large","message":"the entity is too large"}},{"counter":5,"outcome":"blocked","blocked_by":4},{"counter":6,"outcome":"superseded"},{"counter":7,"outcome":"op_id_reused"},{"counter":8,"outcome":"reidentify"},{"counter":9,"outcome":"applied","id":"31","version":1},{"counter":10,"outcome":"stale"}]}"#);
+    insta::assert_snapshot!(text, @r#"{"incarnation":"00000000000000000000000000000abc","epoch":"ffffffffffffffffffffffffffffffff","heard":{"seq":43,"check":"000000000000beef"},"settled_below":5,"schema":{"version":1,"hash":"00ff"},"foreign_bases":[9],"contribution":{"epoch":"00000000000000000000000000000003","entities":[{"type":"Note","id":"018f-1","version":7,"fields":{"text":"kept"}},{"type":"Note","id":"018f-1","version":7}]},"operations":[{"counter":1,"kind":"create","type":"Note","id":"018f-1","base":0,"fields":{"later":{"unknown":[1,2.5]},"tags":["a"],"text":"Zeile ☂\n"},"schema":1,"at":1700000000000},{"counter":9,"covers":[6,8],"batch":9,"kind":"update","type":"Note","id":"018f-1","base":3,"changes":[{"field":"text","old":"a","new":"b"},{"field":"title","new":null},{"field":"gone","old":null}],"schema":1,"at":1700000000000}]}"#);
+    insta::assert_snapshot!(reads_back(&push_response()), @r#"{"epoch":"00000000000000000000000000000001","at":1700000000002,"head":{"seq":43,"check":"000000000000beef"},"contributed":[{"outcome":"held","row":{"type":"Note","id":"018f-1","version":7,"seq":42,"updated_at":3}},{"outcome":"superseded","row":{"type":"Note","id":"018f-1","version":7,"seq":42,"updated_at":3,"fields":{"text":"new"}}}],"answers":[{"counter":1,"outcome":"applied","version":1},{"counter":2,"outcome":"merged","version":4,"entity":{"version":5,"updated_at":1700000000001,"fields":{"text":"both"}},"fields":{"tags":"superseded","text":"merged","title":"conflict"}},{"counter":3,"outcome":"conflict","version":6,"entity":{"version":6,"updated_at":2}},{"counter":4,"outcome":"rejected","rejection":{"code":"too_large","message":"the entity is too large"}},{"counter":5,"outcome":"blocked","blocked_by":4},{"counter":6,"outcome":"superseded"},{"counter":7,"outcome":"op_id_reused"},{"counter":8,"outcome":"reidentify"},{"counter":9,"outcome":"applied","id":"31","version":1},{"counter":10,"outcome":"stale"}]}"#);
 }
 
 // The frozen bytes of an operation travel untouched, spaces, order and unknown members included.
@@ -293,9 +300,14 @@ fn frozen_bytes_travel_untouched() {
 // A pull with all its parts, and the smallest one.
 #[test]
 fn pull() {
-    let first =
-        PullRequest { scope: Scope::default(), cursor: None, rows_max: None, ..pull_request() };
-    insta::assert_snapshot!(reads_back(&pull_request()), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{"types":["Note"],"windows":{"Note":30}},"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{"types":["Note"],"windows":{"Note":30}}},"rows_max":100}"#);
+    let first = PullRequest {
+        scope: Scope::default(),
+        heard: None,
+        cursor: None,
+        rows_max: None,
+        ..pull_request()
+    };
+    insta::assert_snapshot!(reads_back(&pull_request()), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{"types":["Note"],"windows":{"Note":30}},"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{"types":["Note"],"windows":{"Note":30}}},"heard":{"seq":43,"check":"000000000000beef"},"rows_max":100}"#);
     insta::assert_snapshot!(reads_back(&first), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"scope":{}}"#);
     insta::assert_snapshot!(reads_back(&pull_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged","hash":"000000000000000000000000000000a5"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"cursor":{"epoch":"00000000000000000000000000000001","seq":42,"check":"000000000000dead","scope":{}},"head":50,"more":true,"durable_through":40,"restored":{"head":30}}"#);
 }

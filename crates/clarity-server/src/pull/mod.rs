@@ -11,10 +11,10 @@ mod rows;
 
 use std::collections::BTreeMap;
 
-use clarity_model::{Check, Counter, EntityType, Incarnation, Seq, Version};
-use clarity_protocol::{Cursor, PullRequest, Restored, SettledOperation};
+use clarity_model::{Counter, EntityType, Incarnation, Seq, Version};
+use clarity_protocol::{Cursor, LogMark, PullRequest, Restored, SettledOperation};
 
-use crate::check::check_of;
+use crate::check::{check_of, require_known};
 use crate::error::RequestError;
 use crate::storage::{
     AccountId, AccountSnapshot, Identity, ScannedEntity, StorageError, UnsettledReceipt,
@@ -32,6 +32,9 @@ pub(crate) fn start<S: AccountSnapshot>(
     account: AccountId,
     request: &PullRequest,
 ) -> Result<Seq, RequestError> {
+    if let Some(heard) = request.heard {
+        require_known(snapshot.log_seed(heard.seq)?, identity, account, heard)?;
+    }
     let Some(cursor) = &request.cursor else {
         return if request.from_head { Ok(snapshot.head()?) } else { Ok(Seq(0)) };
     };
@@ -41,10 +44,8 @@ pub(crate) fn start<S: AccountSnapshot>(
     if cursor.epoch != identity.epoch {
         return Err(RequestError::CursorRefused);
     }
-    let check = check_of(snapshot, identity, account, cursor.seq)?;
-    if check != Some(cursor.check) {
-        return Err(RequestError::CursorRefused);
-    }
+    let heard = LogMark { seq: cursor.seq, check: cursor.check };
+    require_known(snapshot.log_seed(cursor.seq)?, identity, account, heard)?;
     Ok(cursor.seq)
 }
 
@@ -68,8 +69,9 @@ pub(crate) fn cursor_at<S: AccountSnapshot>(
     request: &PullRequest,
     seq: Seq,
 ) -> Result<Cursor, StorageError> {
-    let check: Option<Check> = check_of(snapshot, identity, account, seq)?;
-    let check = check.ok_or(StorageError::Value("a position of the log without a seed"))?;
+    let seed = snapshot.log_seed(seq)?;
+    let seed = seed.ok_or(StorageError::Value("a position of the log without a seed"))?;
+    let check = check_of(seed, identity, account, seq);
     let scope = request.scope.clone();
     Ok(Cursor { epoch: identity.epoch, seq, check, scope, place: None })
 }

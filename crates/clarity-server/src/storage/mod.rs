@@ -184,6 +184,11 @@ pub trait AccountTransaction {
     /// # Errors
     /// When the storage fails.
     fn advance_head(&mut self, head: Seq, seed: u64) -> Result<(), StorageError>;
+    /// As [`AccountSnapshot::log_seed`].
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn log_seed(&mut self, seq: Seq) -> Result<Option<LogSeed>, StorageError>;
     /// An entity, deleted or not.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clarity_protocol::{PullRequest, PushRequest};
 use clarity_server::{
     Core, DeviceId, ENTITIES_FILE, RECEIPTS_FILE, RequestError, SqliteOptions, StorageError,
     dump_database,
@@ -65,6 +66,38 @@ fn set_back_to_a_copy() {
     assert!(matches!(same_position, Err(RequestError::CursorRefused)));
     request.cursor = Some(kept);
     assert_eq!(restored.pull(account, DeviceId(1), &request).unwrap().rows.len(), 1);
+}
+
+/// Shows that a server whose file was set back to an earlier copy refuses who has heard of a
+/// position that it lost, also when what that device has read is from before the copy, and that
+/// nothing of the refused push takes effect; who has heard of earlier ones goes on.
+#[test]
+fn set_back_behind_what_was_acknowledged() {
+    let (server, a) = (Server::new(), Client::new(1));
+    let push = |server: &Server, heard, id: &str| {
+        let operations = [a.create(("Note", id), 0, json!({}))];
+        server.push(&PushRequest { heard, ..a.request(&operations) })
+    };
+    let kept = push(&server, None, "kept").unwrap().head;
+    let cursor = Some(server.pull(&a.pull_request()).unwrap().cursor);
+    let copy = server.directory.path().join("copy.db");
+    server.core.storage().back_up(&copy).unwrap();
+    let lost = push(&server, kept, "lost").unwrap().head;
+    assert!(lost.unwrap().seq > kept.unwrap().seq);
+    let repeated = server.push(&a.request(&[])).unwrap();
+    assert_eq!(repeated.head, lost);
+
+    let core = open(&SqliteOptions::new(&copy), 3).unwrap();
+    let restored = Server { core, ..server };
+    for id in ["beyond its head", "at the same position"] {
+        assert!(matches!(push(&restored, lost, id), Err(RequestError::CursorRefused)));
+        let pull = PullRequest { heard: lost, cursor: cursor.clone(), ..a.pull_request() };
+        assert!(matches!(restored.pull(&pull), Err(RequestError::CursorRefused)));
+        push(&restored, kept, &format!("not {id}")).unwrap();
+    }
+    let rows = restored.pull(&PullRequest { heard: kept, ..a.pull_request() }).unwrap().rows;
+    let ids: Vec<_> = rows.iter().map(|row| row.key.id.as_str()).collect();
+    assert_eq!(ids, ["kept", "not beyond its head", "not at the same position"]);
 }
 
 /// Shows that opening a file as restored starts a new epoch and keeps the data.

@@ -524,6 +524,7 @@ impl World {
         Ok(Response::Push(clarity_engine::protocol::PushResponse {
             epoch,
             at,
+            head: None,
             answers,
             contributed: Vec::new(),
         }))

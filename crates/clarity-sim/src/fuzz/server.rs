@@ -110,6 +110,7 @@ pub(super) fn cursor(bytes: &[u8]) {
                 schema: Some(SchemaStamp::of(schema)),
                 scope: cursor.scope.clone(),
                 cursor: Some(cursor),
+                heard: None,
                 lost_epoch: None,
                 from_head: false,
                 rows_max: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clarity_engine::protocol::model::{
-    Confirmed, Counter, EntityKey, FieldChange, Fields, FoldOperation, Outcome, Version, fold,
+    Confirmed, Counter, EntityKey, FieldChange, Fields, FoldOperation, Kind, Outcome, Version, fold,
 };
 use clarity_engine::{Event, Flow, Response, Status, WhoActs};
 use clarity_store::{
@@ -187,6 +187,7 @@ fn departure(
         Some(EndedAs::Cancelled) => {
             let withdrawn = before.taken_back && deeds.answered;
             let sent = before.sent && !model.reused.contains(&carrier);
+            let withdrawn = withdrawn || deeds.answered && goes_with_its_create(model, before);
             deeds.takes_back || deeds.discards || withdrawn || !sent
         }
         None => false,
@@ -249,6 +250,17 @@ pub(crate) fn liveness(device: &Device, status: &Status) -> Result<(), Violation
     })?;
     ensure(status.flow != Flow::Synced || device.model.queue.is_empty(), "status", || {
         format!("device {} says synced with operations in the queue", device.index)
+    })
+}
+
+/// Whether an edit travels with the create of its entity, which a person took back: when the server
+/// refuses both, there is nothing that it could change.
+fn goes_with_its_create(model: &Model, edit: &Waiting) -> bool {
+    model.queue.values().any(|other| {
+        other.taken_back
+            && other.kind == Kind::Create
+            && other.key == edit.key
+            && other.carrier == edit.carrier
     })
 }
 

@@ -121,6 +121,7 @@ pub(crate) fn believe_anything(call: &Call) -> Option<Response> {
     Some(Response::Push(PushResponse {
         epoch,
         at,
+        head: None,
         answers: answers.collect(),
         contributed: Vec::new(),
     }))

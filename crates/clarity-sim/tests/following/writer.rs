@@ -167,6 +167,7 @@ impl Writer {
             epoch: None,
             settled_below: id,
             schema: SchemaStamp { version: 1, hash: String::new(), steps: 0 },
+            heard: None,
             foreign_bases: Vec::new(),
             contribution: None,
             operations: vec![RawValue::from_string(text).unwrap()],

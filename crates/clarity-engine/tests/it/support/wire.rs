@@ -91,7 +91,7 @@ pub(crate) fn rejected(operation: &WireOperation) -> Answer {
 }
 
 pub(crate) fn response(answers: Vec<Answer>) -> PushResponse {
-    PushResponse { epoch: EPOCH, at: ServerTime(5), answers, contributed: Vec::new() }
+    PushResponse { epoch: EPOCH, at: ServerTime(5), head: None, answers, contributed: Vec::new() }
 }
 
 /// A row of a pull; its position in the log is ten times its version.

@@ -61,6 +61,17 @@ const RECEIPTS: &str = "
 SELECT incarnation, counter, outcome, version, hash, carrier, detail, type, id, single_at
 FROM receipt WHERE account = ?1 ORDER BY incarnation, counter";
 
+pub(super) fn select_log_seed(
+    connection: &Connection,
+    account: AccountId,
+    seq: Seq,
+) -> Result<Option<LogSeed>, StorageError> {
+    let mut select = connection.prepare_cached(SEED)?;
+    let seed: Option<i64> =
+        select.query_row(params![account.0, integer(seq.0)], |row| row.get(0)).optional()?;
+    Ok(seed.map(|seed| LogSeed(seed.cast_unsigned())))
+}
+
 impl AccountSnapshot for SqliteSnapshot<'_> {
     fn head(&mut self) -> Result<Seq, StorageError> {
         select_head(self.connection, self.account)
@@ -71,11 +82,7 @@ impl AccountSnapshot for SqliteSnapshot<'_> {
     }
 
     fn log_seed(&mut self, seq: Seq) -> Result<Option<LogSeed>, StorageError> {
-        let mut select = self.connection.prepare_cached(SEED)?;
-        let seed: Option<i64> = select
-            .query_row(params![self.account.0, integer(seq.0)], |row| row.get(0))
-            .optional()?;
-        Ok(seed.map(|seed| LogSeed(seed.cast_unsigned())))
+        select_log_seed(self.connection, self.account, seq)
     }
 
     fn entity(&mut self, key: &EntityKey) -> Result<Option<StoredEntity>, StorageError> {

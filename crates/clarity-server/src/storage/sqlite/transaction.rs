@@ -7,10 +7,11 @@ use clarity_model::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::snapshot::select_log_seed;
 use super::value::{IdValue, integer, key_of, outcome_code, outcome_of, unsigned};
 use crate::storage::{
-    AccountId, AccountTransaction, DeviceId, Fork, StorageError, StoredEntity, StoredReceipt,
-    TakenOver,
+    AccountId, AccountTransaction, DeviceId, Fork, LogSeed, StorageError, StoredEntity,
+    StoredReceipt, TakenOver,
 };
 
 /// A writing transaction over one account of an SQLite database.
@@ -143,6 +144,10 @@ impl AccountTransaction for SqliteTransaction<'_> {
             .prepare_cached("INSERT INTO log(account, last_seq, seed) VALUES (?1, ?2, ?3)")?
             .execute(params![self.account.0, head, seed.cast_signed()])?;
         Ok(())
+    }
+
+    fn log_seed(&mut self, seq: Seq) -> Result<Option<LogSeed>, StorageError> {
+        select_log_seed(self.connection, self.account, seq)
     }
 
     fn entity(&mut self, key: &EntityKey) -> Result<Option<StoredEntity>, StorageError> {

@@ -78,6 +78,7 @@ async fn an_entity_lives() {
         schema: None,
         scope: Scope::default(),
         cursor: None,
+        heard: None,
         lost_epoch: None,
         from_head: false,
         rows_max: None,

@@ -70,6 +70,7 @@ impl Accepting {
         Ok(Response::Push(PushResponse {
             epoch: Epoch(1),
             at: ServerTime(1),
+            head: None,
             answers,
             contributed: Vec::new(),
         }))
