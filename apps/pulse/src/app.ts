@@ -3,15 +3,17 @@
 
 import type { Action, ClaritySyncDetails } from "@clarity/sync-elements";
 import { SyncError } from "@clarity/sync";
+import type { Account } from "@clarity/sync";
 import { LitElement, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { wordsOf } from "./failures.js";
 import { frame } from "./frame.css.js";
 import { icon } from "./icons.js";
 import { MAIN, MORE } from "./places.js";
+import { dropAllDrafts } from "./drafts.js";
 import { onUsedElsewhere, useHere } from "./elsewhere.js";
 import { KnownFacts, lookAtSources } from "./facts.js";
-import { currentRoute, link } from "./router.js";
+import { currentRoute, link, placeOf } from "./router.js";
 import type { Route } from "./router.js";
 import { screenOf } from "./screens.js";
 import { Screen } from "./screen.js";
@@ -19,6 +21,7 @@ import { closeStore, store, whenOpen } from "./store.js";
 import { words } from "./strings.js";
 import { APP_ACTIONS, act, fix, openConflict, openEntity } from "./sync-actions.js";
 import { ui } from "./ui.js";
+import { Watch } from "./watch.js";
 import { attempt } from "./writing.js";
 import "./elements.js";
 import "./toasts.js";
@@ -39,6 +42,16 @@ class App extends LitElement {
   declare private hasDetails: boolean;
 
   readonly #facts = new KnownFacts(this);
+  #hadAccount = false;
+  readonly #account = new Watch<Account | null>(
+    this,
+    (sync, options) => sync.watchAccount(options),
+    (account) => {
+      // Whoever signed out, in whichever tab, leaves nothing that was typed.
+      if (this.#hadAccount && account === null) dropAllDrafts();
+      this.#hadAccount = account !== null;
+    },
+  );
 
   constructor() {
     super();
@@ -50,6 +63,7 @@ class App extends LitElement {
     whenOpen().then(
       () => {
         this.state = "open";
+        this.#account.restart();
         void attempt(lookAtSources);
       },
       (error: unknown) => {
@@ -67,16 +81,17 @@ class App extends LitElement {
   }
 
   async #navigate(): Promise<void> {
-    const before = this.route.screen;
+    const before = placeOf(this.route);
     this.route = currentRoute();
     await this.updateComplete;
-    if (this.route.screen === before && this.route.params.length === 0) return;
+    // A choice within a screen, such as a range of a chart, leaves the person where they are.
+    if (placeOf(this.route) === before) return;
     // On a phone the main part scrolls by itself, on a wide screen the page does.
     for (const place of [document.documentElement, this.renderRoot.querySelector("main")]) {
       place?.scrollTo(0, 0);
     }
     const shown = this.renderRoot.querySelector("main > *");
-    if (shown instanceof Screen) await shown.focusHeading();
+    if (shown instanceof Screen) shown.focusHeading();
   }
 
   override render(): TemplateResult {

@@ -1,8 +1,11 @@
 // The form for one kind of entry, to add and to edit. What is wrong is said beside its field.
 
+import type { Entity } from "@clarity/sync";
 import { LitElement, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
+import { keyed } from "lit/directives/keyed.js";
 import { doubtsAbout } from "./doubts.js";
+import { draftOf, dropDraft, keepDraft } from "./drafts.js";
 import { GOAL, NOTE, PRESSURE, readForm } from "./kinds.js";
 import type { Made, Typed, Wrong } from "./kinds.js";
 import { METRICS, metricOf } from "./metrics.js";
@@ -26,6 +29,8 @@ export class EntryForm extends LitElement {
     typed: { attribute: false },
     made: { attribute: false },
     edited: { attribute: false },
+    seen: { attribute: false },
+    draft: { attribute: false },
     doubts: { state: true },
     wrong: { state: true },
     working: { state: true },
@@ -38,6 +43,16 @@ export class EntryForm extends LitElement {
   declare made: (made: readonly Made[]) => Promise<void> | void;
   /** The id of the entry that is edited, if one is. */
   declare edited: string | undefined;
+  /** The entry as it was when editing began: it is kept with what is typed. */
+  declare seen: Entity | undefined;
+  /** The name by which what is typed is kept until it is saved. */
+  declare draft: string;
+  /** What was typed before the form was left or the page was loaded again. */
+  #kept: Typed = {};
+  /** What was typed since, and before. */
+  #changed: Record<string, string> = {};
+  /** Counts how often the person began again, with fields of their own each time. */
+  #round = 0;
   declare private wrong: Wrong;
   /** Whether it is being saved: what was tapped twice is saved once. */
   declare private working: boolean;
@@ -49,6 +64,7 @@ export class EntryForm extends LitElement {
   constructor() {
     super();
     this.kind = "BodyMass";
+    this.draft = "";
     this.typed = {};
     this.wrong = {};
     this.working = false;
@@ -57,7 +73,9 @@ export class EntryForm extends LitElement {
   }
 
   override willUpdate(changed: Map<string, unknown>): void {
-    if (!changed.has("kind")) return;
+    if (!changed.has("kind") && !changed.has("draft")) return;
+    this.#kept = draftOf(this.draft)?.typed ?? {};
+    this.#changed = { ...this.#kept };
     this.#began = toInput(Date.now());
     this.wrong = {};
     this.doubts = [];
@@ -101,7 +119,8 @@ export class EntryForm extends LitElement {
   override render(): TemplateResult {
     return html`<form novalidate @submit=${this.#submit} @input=${this.#change}
       autocomplete="off">
-      ${this.#fields().map((field) => this.#field(field))}
+      ${Object.keys(this.#kept).length > 0 ? this.#back() : nothing}
+      ${keyed(this.#round, this.#fields().map((field) => this.#field(field)))}
       <div role="alert">${this.doubts.map((doubt) => html`<p class="doubt">${doubt}</p>`)}</div>
       <div class="row">
         <button class="primary" ?disabled=${this.working}>
@@ -110,6 +129,21 @@ export class EntryForm extends LitElement {
       </div>
     </form>`;
   }
+
+  #back(): TemplateResult {
+    return html`<p role="note" class="row spread muted"><span>${words.add.back}</span>
+      <button type="button" @click=${this.#startOver}>${words.add.startOver}</button></p>`;
+  }
+
+  readonly #startOver = (): void => {
+    dropDraft(this.draft);
+    this.#kept = {};
+    this.#changed = {};
+    this.#round += 1;
+    this.wrong = {};
+    this.doubts = [];
+    this.requestUpdate();
+  };
 
   #field(field: Field): TemplateResult {
     const { name, label, unit } = field;
@@ -122,7 +156,7 @@ export class EntryForm extends LitElement {
   }
 
   #control({ name, type }: Field, invalid: boolean): TemplateResult {
-    const value = this.typed[name] ?? (type === "when" ? this.#began : "");
+    const value = this.#kept[name] ?? this.typed[name] ?? (type === "when" ? this.#began : "");
     const described = invalid ? `${name}-wrong` : nothing;
     if (type === "lines") {
       return html`<textarea id=${name} name=${name} .value=${value} aria-invalid=${invalid}
@@ -176,8 +210,12 @@ export class EntryForm extends LitElement {
     }
   }
 
-  readonly #change = (): void => {
+  readonly #change = (event: Event): void => {
     this.doubts = [];
+    const { name, value } = event.target as HTMLInputElement;
+    this.#changed[name] = value;
+    const { seen } = this;
+    keepDraft(this.draft, { typed: this.#changed, ...(seen ? { seen } : {}) });
   };
 }
 

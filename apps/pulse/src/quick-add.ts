@@ -3,6 +3,7 @@
 import { LitElement, css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { doubtsAbout } from "./doubts.js";
+import { draftOf, dropDraft, keepDraft } from "./drafts.js";
 import { nameOf, valueOf } from "./entries.js";
 import type { Made } from "./kinds.js";
 import { readLine } from "./quick.js";
@@ -10,6 +11,8 @@ import { words } from "./strings.js";
 import { toast } from "./toast.js";
 import { ui } from "./ui.js";
 import { add, attempt } from "./writing.js";
+
+const DRAFT = "quick";
 
 class QuickAdd extends LitElement {
   static override styles = [
@@ -36,7 +39,7 @@ class QuickAdd extends LitElement {
 
   constructor() {
     super();
-    this.line = "";
+    this.line = draftOf(DRAFT)?.typed["line"] ?? "";
     this.refused = undefined;
     this.working = false;
     this.doubts = [];
@@ -70,6 +73,7 @@ class QuickAdd extends LitElement {
 
   readonly #input = (event: InputEvent): void => {
     this.line = (event.target as HTMLInputElement).value;
+    keepDraft(DRAFT, { typed: { line: this.line } });
     this.refused = undefined;
     this.doubts = [];
   };
@@ -86,7 +90,10 @@ class QuickAdd extends LitElement {
     this.working = false;
     if (!isDone || this.doubts.length > 0) return;
     // What was typed meanwhile stays.
-    if (this.line === line) this.line = "";
+    if (this.line === line) {
+      this.line = "";
+      dropDraft(DRAFT);
+    }
     toast(words.add.saved);
   };
 

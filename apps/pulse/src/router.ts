@@ -17,6 +17,14 @@ export function routeOf(hash: string): Route {
   return { screen: screen || HOME, params };
 }
 
+/** Screens that show one thing, which the rest of the address names. */
+const OF_ONE: readonly string[] = ["conflicts", "entry", "fix"];
+
+/** The screen and the thing that it shows, without what is chosen on it. */
+export function placeOf({ screen, params }: Route): string {
+  return OF_ONE.includes(screen) ? link(screen, ...params) : link(screen);
+}
+
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part);

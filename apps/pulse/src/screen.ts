@@ -4,20 +4,41 @@ import { LitElement } from "lit";
 import type { CSSResultGroup } from "lit";
 import { ui } from "./ui.js";
 
+/** What has the focus, however deep it is inside components. */
+function deepestFocus(): Element | null {
+  let focused = document.activeElement;
+  while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
+  return focused;
+}
+
 export abstract class Screen extends LitElement {
   static override styles: CSSResultGroup = ui;
   static override properties = { params: { attribute: false } };
   /** What the address says after the name of the screen. */
   declare params: readonly string[];
 
+  /** Where the focus was when it was to go to a heading that was not there yet. */
+  #awaited: { readonly from: Element | null } | undefined;
+
   constructor() {
     super();
     this.params = [];
+    this.addController({ hostUpdated: () => this.#focusAwaited() });
   }
 
-  /** Has a reader begin at the heading. */
-  async focusHeading(): Promise<void> {
-    await this.updateComplete;
-    this.renderRoot.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+  /** Has a reader begin at the heading, as soon as there is one. */
+  focusHeading(): void {
+    this.#awaited = { from: deepestFocus() };
+    this.requestUpdate();
+  }
+
+  #focusAwaited(): void {
+    const heading = this.renderRoot.querySelector<HTMLElement>("h1");
+    if (!this.#awaited || !heading) return;
+    const { from } = this.#awaited;
+    this.#awaited = undefined;
+    // Whoever has gone on meanwhile is left where they are.
+    const now = deepestFocus();
+    if (now === from || now === document.body) heading.focus({ preventScroll: true });
   }
 }

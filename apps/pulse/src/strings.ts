@@ -122,6 +122,8 @@ export const words = {
     pulse: "Pulse (optional)",
     saved: "Saved on this device.",
     more: "Added. You can add another one.",
+    back: "What you had typed is here again.",
+    startOver: "Start over",
     errors: {
       number: "Write a number, as in 78.2",
       whole: "Write a whole number, as in 62",

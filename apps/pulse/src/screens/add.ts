@@ -3,6 +3,7 @@
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
+import { dropDraft } from "../drafts.js";
 import { KINDS } from "../kinds.js";
 import type { Made } from "../kinds.js";
 import { go, link } from "../router.js";
@@ -12,6 +13,8 @@ import { toast } from "../toast.js";
 import { ui } from "../ui.js";
 import { add, attempt } from "../writing.js";
 import "../form.js";
+
+const draftName = (kind: string): string => `add/${kind}`;
 
 class Add extends Screen {
   static override styles = [
@@ -36,17 +39,21 @@ class Add extends Screen {
       </nav>
       <div class="card">
         <h2>${kind.label}</h2>
-        ${keyed(kind.id, html`<pulse-form .kind=${kind.id} .made=${this.#add}></pulse-form>`)}
+        ${keyed(kind.id, html`<pulse-form .kind=${kind.id}
+          .draft=${draftName(kind.id)} .made=${this.#adds(kind.id)}></pulse-form>`)}
       </div>`;
   }
 
-  readonly #add = async (made: readonly Made[]): Promise<void> => {
-    await attempt(async () => {
-      await add(made);
-      toast(words.add.saved);
-      go("today");
-    });
-  };
+  #adds(kind: string): (made: readonly Made[]) => Promise<void> {
+    return async (made) => {
+      await attempt(async () => {
+        await add(made);
+        dropDraft(draftName(kind));
+        toast(words.add.saved);
+        go("today");
+      });
+    };
+  }
 }
 
 customElements.define("pulse-add", Add);

@@ -3,6 +3,7 @@
 import type { Account, ConflictInfo, Entity, EntityExplanation, EntityKey, HistoryEntry, Page } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
+import { draftOf, dropDraft } from "../drafts.js";
 import { OWN_TYPES, fieldName, nameOf, shownField, valueOf } from "../entries.js";
 import { badges, partnerOf } from "../entry-row.js";
 import { keepUnshown, kindOf, optionalFields, typedOf } from "../editing.js";
@@ -55,14 +56,19 @@ class Entry extends Screen {
     return sync.watchQuery(this.#key.type, { filters: [["start_ms", "=", at]] }, options);
   });
 
+  get #draft(): string {
+    return `entry/${this.params.join("/")}`;
+  }
+
   get #key(): EntityKey {
     const [type = "", id = ""] = this.params;
     return { type, id };
   }
 
   override willUpdate(changed: Map<string, unknown>): void {
-    if (!changed.has("params") || changed.get("params") === undefined) return;
-    this.editing = undefined;
+    if (!changed.has("params")) return;
+    this.editing = draftOf(this.#draft)?.seen;
+    if (changed.get("params") === undefined) return;
     for (const watch of [this.#entity, this.#history, this.#where]) watch.restart();
   }
 
@@ -116,7 +122,7 @@ class Entry extends Screen {
                 ${words.nav.conflicts}</a>`
             : nothing}
           ${isOwn
-            ? html`<button @click=${() => (this.editing = entity)}>${words.edit}</button>
+            ? html`<button @click=${() => this.#edit(entity)}>${words.edit}</button>
                 <button class="danger" @click=${() => attempt(() => remove(both))}>${words.remove}</button>`
             : html`<p class="muted">${words.entry.onlyRead}</p>`}
         </div>
@@ -171,13 +177,20 @@ class Entry extends Screen {
     if (await attempt(() => store().undo(entry.history))) toast(words.entry.broughtBack);
   }
 
+  /** Begins to edit the entry as it is now, or ends that. */
+  #edit(entity: Entity | undefined): void {
+    if (!entity) dropDraft(this.#draft);
+    this.editing = entity;
+    this.focusHeading();
+  }
+
   #form(entity: Entity, isGone: boolean): TemplateResult {
     return html`<h1 tabindex="-1">${words.add.edit(nameOf(entity.type, entity.fields))}</h1>
       <div class="card">
         <p class="doubt" role="alert">${isGone ? words.entry.goneMeanwhile : nothing}</p>
         <pulse-form .kind=${kindOf(entity)} .typed=${typedOf(entity)}
-          .edited=${entity.id} .made=${this.#save}>
-          <button type="button" @click=${() => (this.editing = undefined)}>${words.cancel}</button>
+          .edited=${entity.id} .seen=${entity} .draft=${this.#draft} .made=${this.#save}>
+          <button type="button" @click=${() => this.#edit(undefined)}>${words.cancel}</button>
         </pulse-form>
       </div>`;
   }
@@ -187,13 +200,15 @@ class Entry extends Screen {
     if (!seen || !made) return;
     const wanted = keepUnshown(seen, made.fields);
     const isGone = this.#entity.value === null;
+    const draft = this.#draft;
     const isDone = await attempt(async () => {
       if (!isGone) return change(seen, wanted, optionalFields(seen.type));
       const [anew] = await add([{ type: seen.type, fields: wanted }]);
       replace("entry", anew!.type, anew!.id);
     });
     if (!isDone) return;
-    this.editing = undefined;
+    dropDraft(draft);
+    this.#edit(undefined);
     toast(words.add.saved);
   };
 }

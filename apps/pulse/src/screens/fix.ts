@@ -4,6 +4,7 @@ import type { Entity, FailedOperation, Fields, JsonValue, Preview } from "@clari
 import { lossOf } from "@clarity/sync-elements";
 import { html } from "lit";
 import type { TemplateResult } from "lit";
+import { dropDraft } from "../drafts.js";
 import { keepUnshown, kindOf, optionalFields, typedOf } from "../editing.js";
 import { names } from "../elements.js";
 import { OWN_TYPES, nameOf } from "../entries.js";
@@ -52,6 +53,10 @@ class Fix extends Screen {
     this.#entity.restart();
   }
 
+  get #draft(): string {
+    return `fix/${this.params[0]}`;
+  }
+
   get #operation(): FailedOperation | undefined {
     return this.#failed.value?.find(({ operation }) => String(operation) === this.params[0]);
   }
@@ -89,7 +94,7 @@ class Fix extends Screen {
         ${others}</div>`;
     }
     return html`<pulse-form .kind=${kindOf(wanted)} .typed=${typedOf(wanted)} .edited=${wanted.id}
-      .made=${this.#send}>${others}</pulse-form>`;
+      .draft=${this.#draft} .made=${this.#send}>${others}</pulse-form>`;
   }
 
   #question(failed: FailedOperation, preview: Preview): TemplateResult {
@@ -126,6 +131,7 @@ class Fix extends Screen {
   async #end(run: () => Promise<unknown>, said: string): Promise<void> {
     this.working = true;
     if (await attempt(run)) {
+      dropDraft(this.#draft);
       toast(said);
       replace("sync");
     }
