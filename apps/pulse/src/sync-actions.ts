@@ -5,6 +5,7 @@ import type { Action } from "@clarity/sync-elements";
 import { useHere } from "./elsewhere.js";
 import { install } from "./installing.js";
 import { go } from "./router.js";
+import { update } from "./update.js";
 import { attempt } from "./writing.js";
 
 /** What only the app can do about a state: each has a screen. */
@@ -25,8 +26,8 @@ const ASKED_OF_SERVER = "/v1/health";
 
 /** What only the app can do about a state without a screen for it. */
 const DEEDS: Readonly<Partial<Record<Action, () => unknown>>> = {
-  reload: () => location.reload(),
-  "update-app": () => location.reload(),
+  reload: update,
+  "update-app": update,
   "install-app": install,
   "open-portal": () => open(ASKED_OF_SERVER, "_blank", "noopener"),
   "use-here": useHere,

@@ -35,9 +35,9 @@ export async function untilEqual(ask, wanted) {
 
 /** A server with its data in a folder of its own, and a browser. */
 export class Bench {
-  static async start({ appFromFolder = true } = {}) {
+  static async start({ appFromFolder = true, app = APP } = {}) {
     const bench = new Bench();
-    bench.app = appFromFolder ? ["--app", APP] : [];
+    bench.app = appFromFolder ? ["--app", app] : [];
     bench.folder = await mkdtemp(join(tmpdir(), "clarity-pulse-"));
     await bench.startServer("127.0.0.1:0");
     bench.browser = await chromium.launch({
@@ -68,6 +68,12 @@ export class Bench {
     const ended = new Promise((resolve) => this.server.once("exit", resolve));
     this.server.kill("SIGTERM");
     await ended;
+  }
+
+  /** Has the server look at the files of the app anew. */
+  async restartServer() {
+    await this.stopServer();
+    await this.startServer();
   }
 
   /** Keeps the server's data as they are now; the answer has it run with these again, as after a
@@ -152,8 +158,7 @@ export class Device {
     const field = this.page.getByLabel("Quick add");
     await field.fill(line);
     await field.press("Enter");
-    await this.page.locator("pulse-toasts").getByText("Saved on this device.").waitFor();
-    await this.page.getByRole("button", { name: "Dismiss" }).click();
+    await this.dismiss("Saved on this device.");
   }
 
   /** Makes an account, or signs in. */
@@ -163,8 +168,7 @@ export class Device {
     await this.page.getByLabel("Name", { exact: true }).fill(name);
     await this.page.getByLabel(/^Password/).fill(PASSWORD);
     await this.page.getByRole("button", { name: isNew ? "Create account" : "Sign in" }).click();
-    await this.page.getByText(`Signed in as ${name}.`).waitFor();
-    await this.page.getByRole("button", { name: "Dismiss" }).click();
+    await this.dismiss(`Signed in as ${name}.`);
   }
 
   /** Signs in again, where the app asks for it. */
@@ -173,8 +177,14 @@ export class Device {
     await this.page.getByRole("heading", { name: "Please sign in again" }).waitFor();
     await this.page.getByLabel(/^Password/).fill(PASSWORD);
     await this.page.getByRole("button", { name: "Sign in", exact: true }).click();
-    await this.page.getByText(`Signed in as ${name}.`).waitFor();
-    await this.page.getByRole("button", { name: "Dismiss" }).click();
+    await this.dismiss(`Signed in as ${name}.`);
+  }
+
+  /** Waits for a notice, and puts it away. */
+  async dismiss(said) {
+    const notice = this.page.locator("pulse-toasts .toast").filter({ hasText: said });
+    await notice.getByRole("button", { name: "Dismiss" }).click();
+    await notice.waitFor({ state: "detached" });
   }
 
   /** Waits until the bar says so. */
