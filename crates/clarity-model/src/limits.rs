@@ -48,3 +48,6 @@ pub const SCHEMA_BYTES_MAX: usize = 1024 * 1024;
 pub const MIGRATION_STEPS_MAX: usize = 1_000;
 /// Most values that one step maps.
 pub const MAPPED_VALUES_MAX: usize = 1_000;
+/// Highest version of an entity that a device gives back to a server that lost it: 2^40, more
+/// changes than a device could make in its life, and far from where numbers end.
+pub const VERSION_GIVEN_BACK_MAX: u64 = 1 << 40;

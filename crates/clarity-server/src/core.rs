@@ -422,6 +422,12 @@ fn check_push(epoch: Epoch, request: &PushRequest) -> Result<(), RequestError> {
     if contributed > limits::PUSH_OPERATIONS_MAX {
         return Err(RequestError::TooLarge("a push gives back at most 1,000 entities; send fewer"));
     }
+    let mut versions = request.contribution.iter().flat_map(|one| &one.entities);
+    if versions.any(|entity| entity.version.0 > limits::VERSION_GIVEN_BACK_MAX) {
+        return Err(RequestError::BadRequest(
+            "no entity has been changed as often as this one says",
+        ));
+    }
     let bytes: usize = request.operations.iter().map(|raw| raw.get().len()).sum();
     if request.operations.len() > 1 && bytes > limits::PUSH_BYTES_MAX {
         return Err(RequestError::TooLarge(

@@ -1,10 +1,11 @@
 //! What devices give back to a server that was restored from a backup.
 
+use clarity_model::limits::VERSION_GIVEN_BACK_MAX;
 use clarity_model::{Epoch, Seq, Version};
 use clarity_protocol::{
-    ContributedEntity, Contribution, ContributionAnswer, ContributionOutcome, Restored,
+    ContributedEntity, Contribution, ContributionAnswer, ContributionOutcome, PushRequest, Restored,
 };
-use clarity_server::{Core, DeviceId, SqliteOptions};
+use clarity_server::{Core, DeviceId, RequestError, SqliteOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Client, Server, TestEnvironment, fields_of, schema};
@@ -96,4 +97,25 @@ fn deletions_are_given_back() {
     let answer = give(&server, &b, lost, had(2, Some(json!({"text": "second"}))));
     assert_eq!(answer.outcome, ContributionOutcome::Held);
     assert_eq!(text(&server), None);
+}
+
+/// Shows that nobody brings an entity near the end of all versions, where no change could follow.
+#[test]
+fn no_version_is_beyond_what_changes_can_reach() {
+    let a = Client::new(1);
+    let (lost, server) = restored(&a);
+    let give = |version| {
+        let entities = vec![had(version, Some(json!({"text": "given"})))];
+        let contribution = Some(Contribution { epoch: lost, entities });
+        server.push(&PushRequest { contribution, ..a.request(&[]) })
+    };
+    assert!(matches!(give(u64::MAX), Err(RequestError::BadRequest(_))));
+    assert!(matches!(give(VERSION_GIVEN_BACK_MAX + 1), Err(RequestError::BadRequest(_))));
+    assert_eq!(text(&server), Some(json!("old")));
+    give(VERSION_GIVEN_BACK_MAX).unwrap();
+    let answer = a.push_one(&server, &a.update(NOTE, VERSION_GIVEN_BACK_MAX, json!([])));
+    assert_eq!(answer.version, Some(Version(VERSION_GIVEN_BACK_MAX)));
+    let edit = json!([{"field": "text", "old": "given", "new": "more"}]);
+    let answer = a.push_one(&server, &a.update(NOTE, VERSION_GIVEN_BACK_MAX, edit));
+    assert_eq!(answer.version, Some(Version(VERSION_GIVEN_BACK_MAX + 1)));
 }
