@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 
 const run = promisify(execFile);
 const PASSWORD = "a long enough password";
-const PROGRAM = process.env.CLARITY_PROGRAM ?? "target/debug/clarity";
+export const PROGRAM = process.env.CLARITY_PROGRAM ?? "target/debug/clarity";
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 export const APP = fileURLToPath(new URL("../dist", import.meta.url));
 /** Where pictures of the screens go; none are taken without. */
