@@ -100,7 +100,8 @@ pub(crate) fn start(workspace: &Workspace, options: &StartOptions) -> Result<()>
             serve.arg("--open-sign-up");
         }
         println!(
-            "The web app is at the address that the server says it listens on, and the lab at /lab.html."
+            "The web app is at the address that the server says it listens on. At /lab.html#/conflict \
+             two phones are side by side, and a conflict between them waits."
         );
     }
     if is_demo {

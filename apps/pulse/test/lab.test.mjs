@@ -82,6 +82,28 @@ const has = (phone, label, value) =>
     look();
   }), value);
 
+/** Shows that an address opens the lab with a conflict that waits, which a person settles; and that
+ * the same address later finds the phones as they were left. */
+test("begins with a conflict", async () => {
+  const device = await bench.device();
+  const page = await device.open("conflict", "/lab.html");
+  const [a, b] = ["Phone A", "Phone B"].map((name) => new Phone(page, name));
+  await b.until("1 to review");
+  await has(a, TARGET, "9000");
+  await has(b, TARGET, "12000");
+  await b.button(/Goal/).click();
+  await b.button("Keep my version").click();
+  for (const phone of [a, b]) {
+    await has(phone, TARGET, "12000");
+    await phone.until("Up to date");
+  }
+  await page.reload();
+  await has(b, TARGET, "12000");
+  await b.until("Up to date");
+  assert.deepEqual(device.complaints, []);
+  await device.close();
+});
+
 /** Shows that what both phones change without a network is queued, merges where it can, and waits
  * for a person where it cannot; and that both have the same in the end. */
 test("a merge and a conflict", async () => {

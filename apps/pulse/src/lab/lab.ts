@@ -11,12 +11,14 @@ import { NETWORKS } from "./network.js";
 import type { Exchange, Network } from "./network.js";
 import type { Phone, Side } from "./phone.js";
 import "./phone-view.js";
-import { areSetUp, openPhones, setUp } from "./setup.js";
+import { areSetUp, openPhones, setUp, setUpConflict } from "./setup.js";
 import type { Phones } from "./setup.js";
 import { words } from "./words.js";
 
 /** Most lines of the log that are kept. */
 const LINES_MAX = 200;
+/** Of the address: two phones that are not set up yet begin with a conflict. */
+const WITH_CONFLICT = "#/conflict";
 /** Held by the tab that has the lab open: its network is this page's. */
 const LOCK = "clarity-lab";
 
@@ -79,12 +81,17 @@ class Lab extends LitElement {
       this.state = (await areSetUp(this.#phones)) ? "ready" : "empty";
       // A reload brings the good network back, which the phones may still wait for.
       this.#setNetwork("good");
+      if (this.state === "empty" && location.hash === WITH_CONFLICT) await this.#beginConflict();
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  readonly #begin = async (): Promise<void> => {
+  readonly #begin = (): Promise<void> => this.#beginBy(setUp);
+
+  readonly #beginConflict = (): Promise<void> => this.#beginBy(setUpConflict);
+
+  async #beginBy(setUp: (phones: Phones) => Promise<void>): Promise<void> {
     const phones = this.#phones;
     if (!phones) return this.#open();
     this.state = "working";
@@ -97,7 +104,7 @@ class Lab extends LitElement {
     } catch (error) {
       this.#fail(error);
     }
-  };
+  }
 
   #fail(error: unknown): void {
     this.error = wordsOf(error);
@@ -148,7 +155,8 @@ class Lab extends LitElement {
           <button class="primary" @click=${this.#begin}>${words.again}</button></div>`;
       case "empty":
         return html`<div class="card"><p>${words.beginBody}</p>
-          <button class="primary" @click=${this.#begin}>${words.begin}</button></div>`;
+          <p class="row"><button class="primary" @click=${this.#begin}>${words.begin}</button>
+            <button @click=${this.#beginConflict}>${words.beginConflict}</button></p></div>`;
       case "ready":
         return this.#places(this.#phones!);
     }

@@ -7,6 +7,9 @@ import { words } from "./words.js";
 
 export type Phones = readonly [Phone, Phone];
 
+/** Steps a day. */
+const TARGET = 8_000;
+
 /** Opens both, with whatever is on them. */
 export async function openPhones(hear: (side: Side, exchange: Exchange) => void): Promise<Phones> {
   return [
@@ -29,8 +32,19 @@ export async function setUp([a, b]: Phones): Promise<void> {
   const password = crypto.randomUUID();
   await a.sync.signUp(name, password, words.phones.a);
   await b.sync.signIn(name, password, words.phones.b);
-  await a.sync.create(GOAL, { title: words.seed.goal, target: 8_000, progress: 0 });
+  await a.sync.create(GOAL, { title: words.seed.goal, target: TARGET, progress: 0 });
   await a.sync.create(NOTE, { text: words.seed.note });
   await a.sync.syncNow();
   await b.sync.syncNow();
+}
+
+/** Lets both set another target, each having seen the first: the second who says so is asked. */
+export async function setUpConflict(phones: Phones): Promise<void> {
+  const [a, b] = phones;
+  await setUp(phones);
+  const seen = { target: TARGET };
+  await a.sync.update(GOAL, { target: 9_000 }, { seen });
+  await a.sync.syncNow();
+  await b.sync.syncNow();
+  await b.sync.update(GOAL, { target: 12_000 }, { seen });
 }

@@ -10,6 +10,7 @@ export const words = {
     "Two phones of one person, each with its own store in this browser, and the real server. " +
     "Put both into airplane mode, change the same thing on both, and bring them back.",
   begin: "Set up both phones",
+  beginConflict: "Set them up with a conflict",
   beginBody: "This makes a demo account of its own on this server; your own data is not touched.",
   beginning: "Setting up both phones…",
   elsewhere: "The lab is open in another tab. Close it there, then reload this page.",
