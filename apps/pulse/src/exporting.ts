@@ -20,18 +20,22 @@ export async function exportAll(tell: Tell): Promise<Exported> {
   return gather(types, tell, ({ type, id, fields }) => `${JSON.stringify({ type, id, fields })}\n`);
 }
 
-const COLUMNS = ["time", "metric", "value", "unit", "source", "note"];
+/** By these words an import knows what is in them. */
+const COLUMNS = ["start", "end", "metric", "value", "unit", "source", "note"];
 
 /** Every number that was measured, as a table. */
 export async function exportReadings(tell: Tell): Promise<Exported> {
   const line = ({ fields }: Entity): string | undefined => {
-    const [at, value] = [number(fields["start_ms"]), number(fields["value"])];
-    if (at === undefined || value === undefined) return undefined;
-    return `${cells([new Date(at).toISOString(), ...rest(fields, value)])}\r\n`;
+    const [start, end, value] = ["start_ms", "end_ms", "value"].map((field) => number(fields[field]));
+    if (start === undefined || value === undefined) return undefined;
+    return `${cells([moment(start), moment(end), ...rest(fields, value)])}\r\n`;
   };
   const made = await gather(["ManualReading", "HealthMetric"], tell, line);
   return { parts: [`${cells(COLUMNS)}\r\n`, ...made.parts], count: made.count };
 }
+
+const moment = (at: number | undefined): string =>
+  at === undefined ? "" : new Date(at).toISOString();
 
 const rest = (fields: Fields, value: number): string[] => {
   const [metric, unit, source, note] = ["metric", "unit", "source", "note"].map((field) =>
