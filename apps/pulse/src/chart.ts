@@ -131,7 +131,7 @@ class Chart extends LitElement {
       // Days are days in UTC, as the store has them.
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       scales: { x: { range: ({ data: [at] }) => this.#ends(at[0]!, at.at(-1)!) }, y: { range: this.#height } },
-      axes: [{ ...axis, space: 64, values: (_, at) => at.map((s) => this.#mark(s)) }, { ...axis, size: 68 }],
+      axes: [{ ...axis, space: 64, values: (_, at) => this.#marks(at) }, { ...axis, size: 68 }],
       series,
       bands,
       legend: { show: false },
@@ -151,6 +151,12 @@ class Chart extends LitElement {
     const room = Math.max((most - from) * 0.15, Math.abs(most) * 0.02, 0.5);
     return [from === 0 ? 0 : from - room, most + room];
   };
+
+  /** The dates of the axis; one that would be written as the one before is left out. */
+  #marks(at: readonly number[]): string[] {
+    const marks = at.map((seconds) => this.#mark(seconds));
+    return marks.map((mark, index) => (mark === marks[index - 1] ? "" : mark));
+  }
 
   /** A date in few letters, for the axis. */
   #mark(seconds: number): string {

@@ -85,6 +85,19 @@ export function sourceOf(fields: Fields): string {
   return source === BY_HAND ? "" : source;
 }
 
+/** What a search looks through. */
+export function searchedText({ type, fields }: Entity): string {
+  const metric = text(fields["metric"]);
+  const parts = [
+    nameOf(type, fields),
+    metric.startsWith("BloodPressure") ? words.trends.bloodPressure : "",
+    valueOf(type, fields),
+    ...["title", "text", "note", "source"].map((field) => text(fields[field])),
+    ...list(fields["tags"]),
+  ];
+  return parts.join("\n").toLocaleLowerCase();
+}
+
 export const fieldName = (field: string): string => words.fields[field] ?? field;
 
 /** Both values of a blood pressure. */

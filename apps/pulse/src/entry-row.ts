@@ -17,6 +17,7 @@ export const entryRowStyles = css`
     min-height: 44px;
   }
   .entry:hover .what { color: var(--accent); }
+  .entry .detail { display: block; }
   .entry .value { font-weight: 600; text-align: end; overflow-wrap: anywhere; }
   .entry.long { grid-template-columns: 4.2rem 1fr; }
   .entry.long .value { font-weight: 400; text-align: start; grid-column: 2; }
@@ -95,7 +96,7 @@ export function entryRow({ entity, other }: Row, marks: Marks): TemplateResult {
   return html`<a class="entry ${isLong ? "long" : ""}" href=${link("entry", type, id)}>
     <span class="time muted number">${timeOf(whenOf(entity))}</span>
     <span class="what wrap">${name}
-      ${detail ? html`<span class="small muted">${detail}</span>` : nothing}
+      ${detail ? html`<span class="detail small muted">${detail}</span>` : nothing}
       ${badges(entity.pending || other?.pending === true, marks)}</span>
     <span class="value number"><bdi>${value}</bdi></span>
   </a>`;

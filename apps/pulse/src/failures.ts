@@ -56,7 +56,9 @@ export function sentenceOf(message: string): string {
     const found = pattern.exec(message);
     if (found) return say(...found.slice(1).map((size) => shownBytes(Number(size))));
   }
-  const begun = message.charAt(0).toUpperCase() + message.slice(1);
+  // What the engine keeps are entities, what a person keeps are entries.
+  const meant = message.replaceAll(/\bentity\b/g, "entry").replaceAll(/\bentities\b/g, "entries");
+  const begun = meant.charAt(0).toUpperCase() + meant.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 

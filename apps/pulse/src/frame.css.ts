@@ -22,6 +22,8 @@ export const frame = css`
     header { flex-wrap: nowrap; }
   }
   main { padding: 1.25rem 1rem 7rem; max-width: 62rem; }
+  /* What is hidden for the eye only is placed in it, and makes the page no longer. */
+  main { position: relative; }
   main:focus { outline: none; }
   main.alone { max-width: 34rem; margin: 10vh auto 0; }
   clarity-sync-details { position: relative; z-index: 7; }

@@ -1,16 +1,20 @@
 // All entries, the newest first, read page by page from the types that have a time, and merged.
 
 import type { Entity } from "@clarity/sync";
-import { TIMED, whenOf } from "./entries.js";
+import { TIMED, searchedText, whenOf } from "./entries.js";
 import { store } from "./store.js";
 
 /** Which entries: all, those of one type, or those of one metric. */
 export interface Filter {
   readonly type?: string;
   readonly metric?: string;
+  /** What is looked for: each of the words, in small letters, must be in the entry. */
+  readonly words?: readonly string[];
 }
 
 const PAGE = 50;
+/** Where most of what is read is not what is looked for. */
+const SEARCHED_PAGE = 500;
 
 interface Source {
   readonly type: string;
@@ -22,6 +26,7 @@ interface Source {
 export class Reader {
   readonly #sources: readonly Source[];
   readonly #filter: Filter;
+  #isStopped = false;
 
   constructor(filter: Filter) {
     this.#filter = filter;
@@ -31,6 +36,11 @@ export class Reader {
         : type === "ManualReading" || type === "HealthMetric",
     );
     this.#sources = types.map((type) => ({ type, read: [], next: undefined, ended: false }));
+  }
+
+  /** Reads no further: nobody waits for the answer. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** The next entries; fewer than `count` when there are no more. */
@@ -61,19 +71,26 @@ export class Reader {
   }
 
   async #fill(source: Source): Promise<void> {
-    if (source.read.length > 0 || source.ended) return;
-    const { metric } = this.#filter;
+    while (source.read.length === 0 && !source.ended && !this.#isStopped) await this.#page(source);
+  }
+
+  async #page(source: Source): Promise<void> {
+    const { metric, words = [] } = this.#filter;
     const page = await store().query(
       source.type,
       {
         order_by: TIMED[source.type]!,
         descending: true,
-        limit: PAGE,
+        limit: words.length > 0 ? SEARCHED_PAGE : PAGE,
         ...(metric === undefined ? {} : { filters: [["metric", "=", metric]] }),
       },
       source.next,
     );
-    source.read.push(...page.entities);
+    const isFound = (entity: Entity): boolean => {
+      const searched = words.length > 0 ? searchedText(entity) : "";
+      return words.every((word) => searched.includes(word));
+    };
+    source.read.push(...page.entities.filter(isFound));
     source.next = page.next ?? undefined;
     source.ended = page.next === null;
   }

@@ -67,6 +67,11 @@ export const ui = css`
     width: 100%;
     max-width: 100%;
   }
+  input::file-selector-button {
+    font: inherit; font-weight: 600; color: var(--ink); background: var(--raised); cursor: pointer;
+    border: 1px solid var(--control-line); border-radius: 8px; padding: 0.4rem 0.9rem;
+    margin-inline-end: 0.75rem;
+  }
   textarea { min-height: 6rem; resize: vertical; }
   input[type="checkbox"], input[type="radio"] {
     width: 1.35rem; height: 1.35rem; min-height: 0; flex: none; margin: 0;
@@ -90,6 +95,10 @@ export const ui = css`
   dl { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: 0.4rem 1rem; margin: 0 0 1rem; }
   dt { color: var(--muted); }
   dd { margin: 0; overflow-wrap: anywhere; }
+  @media (max-width: 400px) {
+    dl.addresses { grid-template-columns: 1fr; gap: 0; }
+    dl.addresses dd { margin-bottom: 0.5rem; }
+  }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.8rem; }
   .badge {
     display: inline-flex;

@@ -180,7 +180,7 @@ export class ClaritySyncDetails extends LiveElement {
   #content(): TemplateResult {
     const { words } = this;
     return html`
-      <div class="top">
+      <div class=${this.inline ? "unseen" : "top"}>
         <h2 id="title" tabindex="-1">${words.text("details.title")}</h2>
         ${this.inline
           ? nothing
@@ -320,8 +320,8 @@ export class ClaritySyncDetails extends LiveElement {
       <span class=${state.tone}>${stateIcon(state.name)}</span>
       <div class="stack">
         <div>
-          <h3>${state.headline}</h3>
-          <p class="soft">${state.body}</p>
+          <h3><bdi>${state.headline}</bdi></h3>
+          <p class="soft"><bdi>${state.body}</bdi></p>
         </div>
         ${actions.length === 0
           ? nothing

@@ -40,6 +40,11 @@ export class ClaritySyncStatus extends LiveElement {
         max-inline-size: 100%;
         text-align: start;
       }
+      .together {
+        display: inline-flex;
+        gap: 0.45rem;
+        align-items: center;
+      }
       .state {
         display: inline-flex;
         gap: 0.45rem;
@@ -48,6 +53,9 @@ export class ClaritySyncStatus extends LiveElement {
       .attention,
       .state .icon {
         font-weight: 600;
+      }
+      .count {
+        white-space: nowrap;
       }
       .words {
         overflow-wrap: anywhere;
@@ -112,13 +120,9 @@ export class ClaritySyncStatus extends LiveElement {
       >
         <span class="unseen">${this.words.text("chip.prefix")} </span>
         ${isReplaced ? nothing : this.#state(flow)}
-        ${attention === null ? nothing : this.#state(attention)}
-        ${more === 0
+        ${attention === null
           ? nothing
-          : html`<span class="small soft">
-              <span aria-hidden="true">+${more}</span>
-              <span class="unseen">${this.words.text("chip.more", { count: more })}</span>
-            </span>`}
+          : html`<span class="together">${this.#state(attention)}${this.#more(more)}</span>`}
         ${update === undefined ? nothing : this.#badge(update)}
       </button>
       <span id="description" class="unseen">${all.map((state) => `${state.headline}. `)}</span>
@@ -129,7 +133,15 @@ export class ClaritySyncStatus extends LiveElement {
 
   #state(state: StateView): TemplateResult {
     return html`<span class="state ${state.tone} ${state.part}" data-state=${state.name}>
-      ${stateIcon(state.name)}<span class="words">${state.chip}</span>
+      ${stateIcon(state.name)}<bdi class="words">${state.chip}</bdi>
+    </span>`;
+  }
+
+  #more(count: number): TemplateResult | typeof nothing {
+    if (count === 0) return nothing;
+    return html`<span class="small soft count">
+      <bdi dir="ltr" aria-hidden="true">+${count}</bdi>
+      <span class="unseen">${this.words.text("chip.more", { count })}</span>
     </span>`;
   }
 

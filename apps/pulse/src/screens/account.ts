@@ -124,7 +124,7 @@ class AccountScreen extends Screen {
   #signedIn(account: Account): TemplateResult {
     const a = words.account;
     return html`<div class="card">
-        <dl><dt>${a.as}</dt><dd>${account.name}</dd>
+        <dl class="addresses"><dt>${a.as}</dt><dd>${account.name}</dd>
           <dt>${a.server}</dt><dd>${account.server}</dd>
           <dt>${a.deviceId}</dt><dd>${account.device_id ?? words.nothing}</dd></dl>
         <div class="row">

@@ -32,6 +32,7 @@ class Conflict extends Screen {
         table, tbody, tr, th, td { display: block; border: 0; }
         tbody tr > * { border: 0; }
         tr { border-top: 1px solid var(--line); padding: 0.5rem 0; }
+        tbody tr:first-child { border-top: 0; padding-top: 0; }
         td::before { content: attr(data-label); display: block; font-size: 0.85rem; color: var(--muted); }
       }
     `,

@@ -4,7 +4,9 @@ import type { Explanation, Finding, Metrics, QueuedChange, Status, Storage, Supp
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { shownBytes } from "../bytes.js";
+import { KINDS, NAMES, STATUSES, VALUES } from "../diagnostic-names.js";
 import { download } from "../download.js";
+import { fieldName } from "../entries.js";
 import { sentenceOf } from "../failures.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
@@ -52,7 +54,9 @@ class Diagnostics extends Screen {
       <section class="card"><h2>${d.metrics}</h2>${pairs(this.#metrics.value)}</section>
       <section class="card"><h2>${d.storage}</h2>${this.#space()}</section>
       <section class="card"><h2>${d.environment}</h2>
-        <p>${store().leads ? d.leads : d.follows}</p>${pairs({ ...store().environment })}</section>`;
+        <p>${store().leads ? d.leads : d.follows}</p>${pairs({ ...store().environment })}</section>
+      <section class="card"><h2>${d.lab}</h2><p>${d.labBody}</p>
+        <p><a class="button" href="/lab.html">${d.labOpen}</a></p></section>`;
   }
 
   #syncing(): TemplateResult {
@@ -61,7 +65,7 @@ class Diagnostics extends Screen {
     const { progress: _, network, stalled, attention, ...plain } = status;
     return html`<section class="card"><h2>${words.diagnostics.sync}</h2>
       ${stalled ? html`<p><strong>${sentenceOf(stalled.message)}</strong></p>` : nothing}
-      ${pairs({ ...plain, attention: attention.join(", "), ...network })}</section>`;
+      ${pairs({ ...plain, attention, ...network })}</section>`;
   }
 
   #waiting(): TemplateResult {
@@ -70,8 +74,8 @@ class Diagnostics extends Screen {
     return html`<section class="card"><h2>${d.queue}</h2>
       ${queue.length === 0 ? html`<p class="muted">${d.queueEmpty}</p>` : nothing}
       <ul class="list">${queue.map((change) => html`<li>
-        <div class="row spread"><span class="wrap">#${change.operation} ${change.kind} ${change.type}
-          <span class="muted small">${change.fields.join(", ")} · ${change.status} · ${exactWhen(change.made_at)}</span></span>
+        <div class="row spread"><span class="wrap">${KINDS[change.kind] ?? change.kind}: ${words.types[change.type] ?? change.type}
+          <span class="muted small">${change.fields.map(fieldName).join(", ")} · ${STATUSES[change.status] ?? change.status} · ${exactWhen(change.made_at)}</span></span>
           <button @click=${() => this.#ask(change)} aria-label="${d.why} #${change.operation}">${d.why}</button></div>
         <div role="status">${this.why?.operation === change.operation
           ? html`<p>${this.why.message} ${this.why.next}</p>`
@@ -120,14 +124,19 @@ class Diagnostics extends Screen {
   }
 }
 
-/** Names and values as they are called inside: this screen is for reading beside the documentation. */
+/** Names and values; those that the app does not know yet are shown as the engine calls them. */
 function pairs(values: object | undefined): TemplateResult {
   if (!values) return html`<p class="muted">${words.loading}</p>`;
   return html`<dl>${Object.entries(values).map(([name, value]) => html`
-    <dt>${name.replaceAll("_", " ")}</dt><dd class="number">${shown(name, value)}</dd>`)}</dl>`;
+    <dt>${named(name)}</dt><dd class="number">${shown(name, value)}</dd>`)}</dl>`;
 }
 
+const named = (name: string): string => NAMES[name] ?? name.replaceAll("_", " ");
+
 const TIMES = new Set(["last_success", "last_pull", "last_sync", "oldest_waiting", "last_error_at"]);
+
+const said = (name: string, value: string): string =>
+  name === "last_error" ? sentenceOf(value) : value;
 
 function shown(name: string, value: unknown): string {
   const d = words.diagnostics;
@@ -135,10 +144,11 @@ function shown(name: string, value: unknown): string {
     return TIMES.has(name) ? d.never : words.nothing;
   }
   if (typeof value === "boolean") return value ? d.yes : d.no;
+  if (Array.isArray(value)) return value.map((part) => shown(name, part)).join(", ") || words.nothing;
   if (typeof value === "object") {
-    return Object.entries(value).map(([key, part]) => `${key.replaceAll("_", " ")}: ${part}`).join(", ");
+    return Object.entries(value).map(([key, part]) => `${named(key)}: ${part}`).join(", ");
   }
-  if (typeof value !== "number") return String(value);
+  if (typeof value !== "number") return VALUES[name]?.[String(value)] ?? said(name, String(value));
   if (TIMES.has(name)) return exactWhen(value);
   return name.includes("bytes") ? shownBytes(value) : value.toLocaleString();
 }

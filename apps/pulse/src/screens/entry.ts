@@ -141,8 +141,9 @@ class Entry extends Screen {
   #whereItIs(): TemplateResult | typeof nothing {
     const where = this.#where.value;
     if (!where) return nothing;
-    return html`<div class="card"><h2>${words.entry.where}</h2><p>${sentenceOf(where.message)}</p>
-      ${where.waiting.map(({ message, next }) => html`<p class="muted">${sentenceOf(message)} ${sentenceOf(next)}</p>`)}
+    return html`<div class="card"><h2>${words.entry.where}</h2>
+      ${where.waiting.length === 0 ? html`<p>${sentenceOf(where.message)}</p>` : nothing}
+      ${where.waiting.map(({ message, next }) => html`<p>${sentenceOf(message)} ${sentenceOf(next)}</p>`)}
     </div>`;
   }
 

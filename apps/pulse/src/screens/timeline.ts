@@ -30,6 +30,8 @@ class Timeline extends Screen {
       .head label { margin: 0; min-width: 0; display: flex; gap: 0.5rem; align-items: center; font-weight: 400; }
       .head select { flex: 1; width: auto; min-width: 0; }
       section h2 { margin: 1.25rem 0 0.5rem; font-size: 1rem; color: var(--muted); }
+      .field { margin-bottom: 0.5rem; }
+      [role="status"]:empty { margin: 0; }
       .card { padding: 0.25rem 1rem; }
     `,
   ];
@@ -39,12 +41,18 @@ class Timeline extends Screen {
     ended: { state: true },
     error: { state: true },
     working: { state: true },
+    searched: { state: true },
+    searching: { state: true },
   };
   declare private entities: readonly Entity[] | undefined;
   declare private ended: boolean;
   declare private error: string | undefined;
   /** Whether more is being read. */
   declare private working: boolean;
+  /** The words that are looked for. They stay out of the address, which others may see. */
+  declare private searched: readonly string[];
+  /** Whether what is shown is not yet what was found. */
+  declare private searching: boolean;
   #reader: Reader | undefined;
   #reading = 0;
 
@@ -52,6 +60,8 @@ class Timeline extends Screen {
     super();
     this.ended = false;
     this.working = false;
+    this.searched = [];
+    this.searching = false;
     // What is on the first pages of each type says that something changed.
     for (const [type, order_by] of Object.entries(TIMED)) {
       new Watch<Page>(
@@ -74,18 +84,21 @@ class Timeline extends Screen {
 
   get #filter(): Filter {
     const [by = "", value = ""] = this.params;
-    if (by === "metric") return { metric: value };
-    if (by === "type") return { type: value };
-    return {};
+    const words = this.searched;
+    if (by === "metric") return { metric: value, words };
+    if (by === "type") return { type: value, words };
+    return { words };
   }
 
   async #read(count: number): Promise<void> {
     const reading = ++this.#reading;
+    this.#reader?.stop();
     const reader = new Reader(this.#filter);
+    this.#reader = reader;
     try {
       const entities = await reader.take(count);
       if (reading !== this.#reading) return;
-      this.#reader = reader;
+      this.searching = false;
       this.entities = entities;
       this.ended = entities.length < count;
       this.error = undefined;
@@ -112,6 +125,9 @@ class Timeline extends Screen {
         <h1 tabindex="-1">${words.timeline.title}</h1>
         <label>${words.timeline.show} ${this.#choice()}</label>
       </div>
+      <div class="field"><label for="search">${words.timeline.search}</label>
+        <input id="search" type="search" autocomplete="off" @input=${this.#search} /></div>
+      <p role="status" class="muted">${this.searching ? words.timeline.searching : nothing}</p>
       ${this.error ? html`<p class="error">${this.error}</p>` : nothing}
       ${this.entities === undefined ? html`<p class="muted">${words.loading}</p>` : this.#days()}`;
   }
@@ -131,8 +147,18 @@ class Timeline extends Screen {
     replace("timeline", ...(value === "" ? [] : value.split("/")));
   };
 
+  readonly #search = (event: Event): void => {
+    const { value } = event.target as HTMLInputElement;
+    this.searched = value.toLocaleLowerCase().split(/\s+/).filter((word) => word !== "");
+    this.searching = true;
+    void this.#read(PAGE);
+  };
+
   #days(): TemplateResult {
     const entities = this.entities ?? [];
+    if (entities.length === 0 && this.searched.length > 0) {
+      return html`<div class="card"><p>${words.timeline.found}</p></div>`;
+    }
     if (entities.length === 0) {
       return html`<div class="card"><p>${words.timeline.empty}</p>
         <p><a class="button primary" href=${link("add")}>${words.timeline.emptyAdd}</a></p></div>`;

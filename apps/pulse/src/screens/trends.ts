@@ -134,7 +134,7 @@ class Trends extends Screen {
       ${this.#metrics.length > 1 ? html`<caption>${metric.label}</caption>` : nothing}
       <thead><tr><th scope="col">${t.period[periodOf(this.#range)]}</th>
         ${head.map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
-      <tbody>${[...sums].reverse().map((sum) => html`<tr><th scope="row" class="number">${sum.period}</th>
+      <tbody>${[...sums].reverse().map((sum) => html`<tr><th scope="row">${sum.period}</th>
         ${row(sum).map((value) => html`<td class="number"><bdi>${value}</bdi></td>`)}</tr>`)}</tbody>
     </table></div>`;
   }
