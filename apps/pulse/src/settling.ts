@@ -23,11 +23,13 @@ export async function settle(conflict: ConflictInfo, choice: ResolutionCall): Pr
   return true;
 }
 
-/** Brings back the values that were not chosen. */
+/** Brings back the values that were not chosen; this device's, where neither side was. */
 async function undoSettling(key: EntityKey): Promise<void> {
   const entries = await store().history({ key });
-  const last = entries.filter(({ cause, undone_by }) => cause === "resolved" && undone_by === null).at(-1);
-  if (!last) return;
-  await store().undo(last.history);
+  const lost = entries.filter(({ cause, undone_by }) => cause === "resolved" && undone_by === null);
+  // What one choice had lose has one time, and this device's comes first.
+  const mine = lost.find(({ at }) => at === lost.at(-1)?.at);
+  if (!mine) return;
+  await store().undo(mine.history);
   toast(words.undone);
 }

@@ -114,10 +114,12 @@ export class ClarityConflictInbox extends SyncElement {
     const done = await this.attempt(async () => {
       for (const { type, id } of undoable) {
         const history = await sync.history({ key: { type, id } });
-        const last = history.findLast(({ cause, undone_by }) => {
+        const lost = history.filter(({ cause, undone_by }) => {
           return cause === "resolved" && undone_by === null;
         });
-        if (last !== undefined) await sync.undo(last.history);
+        // Where neither side was chosen both lost at one time, and this device's comes first.
+        const mine = lost.find(({ at }) => at === lost.at(-1)?.at);
+        if (mine !== undefined) await sync.undo(mine.history);
       }
       return true;
     });
