@@ -22,8 +22,8 @@ class Conflict extends Screen {
     css`
       td label { font-weight: 400; margin: 0; }
       td label.check { align-items: flex-start; padding-block: 0.5rem; }
-      .own { display: flex; gap: 0.75rem; align-items: center; }
-      .own input[type="text"] { min-width: 6rem; max-width: 14rem; }
+      .own { display: flex; flex-wrap: wrap; gap: 0.5rem 0.75rem; align-items: center; }
+      .own input[type="text"] { flex: 1 1 6rem; min-width: min(6rem, 100%); max-width: 14rem; }
       .bar { margin-top: 1rem; }
       [role="alert"] { font-weight: 600; color: var(--violet); }
       [role="alert"]:empty { margin: 0; }
