@@ -224,6 +224,7 @@ fn unsayable(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<(), Store
 /// What is known of an entity counts versions of a lost history: whatever the server tells of it is
 /// newer.
 fn forget_version(context: &mut Context<'_, '_>, key: &EntityKey) -> Result<(), StoreError> {
+    context.noted.entity(key);
     if let Some(there) = context.tx.confirmed(key)? {
         let none = ConfirmedEntity { version: Version(0), seq: Seq(0), ..there };
         return context.tx.put_confirmed(key, &none);

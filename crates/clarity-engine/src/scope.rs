@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::WriteError;
 use crate::fetch::{self, WANTED_KEYS_MAX, Wanted};
 use crate::pull;
-use crate::schedule::Schedule;
+use crate::schedule::{Pause, Schedule};
 
 /// Most rows that one transaction looks at when it lets go what the scope leaves out.
 pub const SWEEP_ROWS_MAX: usize = 500;
@@ -353,7 +353,8 @@ pub(crate) fn hinted(
     schedule: &mut Schedule,
     hint: &Hint,
 ) -> Result<(), StoreError> {
-    if hint.kind == HintKind::Urgent {
+    // What comes in shows that there is a network, whatever the platform says.
+    if hint.kind == HintKind::Urgent || schedule.pauses.contains_key(&Pause::Offline) {
         schedule.hurry(context.now);
     }
     if hint.kind != HintKind::Partial || hint.entities.is_empty() {

@@ -1,7 +1,7 @@
 //! What the platform says of the network: when it causes an attempt, and when it holds one back.
 
-use clarity_engine::protocol::FailureClass;
 use clarity_engine::protocol::model::LocalTime;
+use clarity_engine::protocol::{self, FailureClass};
 use clarity_engine::{
     ATTEMPTS_PER_HOUR_MAX, Event, METERED_WISH_MS, NETWORK_DEBOUNCE_MS, NetworkPolicy, Pause,
     WhoActs,
@@ -71,6 +71,20 @@ fn an_answer_is_believed_over_the_platform() {
     assert!(bench.is_settled());
 }
 
+/// Shows that something which comes over the network that is said to be gone causes one attempt at
+/// once, and that hints do not cut short the wait for a server that does not answer.
+#[test]
+fn a_hint_is_believed_over_the_platform() {
+    let mut bench = Bench::online();
+    network(&mut bench, DOWN);
+    assert_eq!((why(&mut bench), requests(&bench)), (Some(Pause::Offline), 0));
+    bench.event(Event::PushReceived(protocol::Hint::full()));
+    assert_eq!(requests(&bench), 1);
+    bench.fail_only(FailureClass::Unreachable);
+    bench.event(Event::PushReceived(protocol::Hint::full()));
+    assert_eq!((why(&mut bench), requests(&bench)), (Some(Pause::ServerUnreachable), 0));
+}
+
 /// Shows that what is on its way when the platform says that the network went is still heard.
 #[test]
 fn an_answer_on_its_way_ends_the_pause() {
@@ -135,6 +149,7 @@ fn hint(bench: &mut Bench, kind: u8) {
         4 => bench.event(Event::NetworkMetered { metered: true }),
         5 => bench.event(Event::NetworkMetered { metered: false }),
         6 => bench.event(Event::BudgetGiven),
+        7 => bench.event(Event::PushReceived(protocol::Hint::full())),
         _ => bench.event(Event::Foreground),
     }
 }
@@ -146,7 +161,7 @@ proptest! {
     /// than 60 attempts leave in an hour of failing; and promise L1, that the next one is near.
     #[test]
     fn no_flapping_exceeds_the_attempts(
-        hints in proptest::collection::vec((0..40_000_i64, 0..8_u8), 20..120),
+        hints in proptest::collection::vec((0..40_000_i64, 0..9_u8), 20..120),
         pace in prop::sample::select(vec![1_i64, 20, 400]),
         policy in any::<bool>(),
     ) {
