@@ -69,6 +69,11 @@ impl Network {
         self.wish_until = self.wish_until.map(|at| at.min(now.plus_ms(METERED_WISH_MS)));
     }
 
+    /// Whether it last came up, in a way that caused an attempt, at most so long ago.
+    pub(crate) fn came_up_within(&self, length_ms: i64, now: LocalTime) -> bool {
+        self.acted_at.is_some_and(|at| (0..length_ms).contains(&now.since_ms(at)))
+    }
+
     pub(crate) fn wake_at(&self) -> Option<LocalTime> {
         [self.act_at, self.wish_until].into_iter().flatten().min()
     }

@@ -426,8 +426,12 @@ impl Schedule {
         self.failures = self.failures.saturating_add(1);
         let early = (0..BACKOFF_EARLY_MS).contains(&now.since_ms(since))
             && self.failures <= EARLY_FAILURES_MAX;
+        // A network that has just come up often carries nothing for a moment, however long there
+        // was none before.
+        let is_fresh = self.network.came_up_within(BACKOFF_EARLY_MS, now)
+            && self.attempts.len() < HURRIED_ATTEMPTS_MAX;
         let doubled = BACKOFF_BASE_MS.saturating_mul(1 << self.failures.min(16).saturating_sub(1));
-        let jittered = if early {
+        let jittered = if early || is_fresh {
             entropy.below(doubled.min(BACKOFF_EARLY_CAP_MS)) + 1
         } else {
             BACKOFF_CAP_MS / 2 + entropy.below(BACKOFF_CAP_MS / 2)

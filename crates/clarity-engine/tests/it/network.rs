@@ -56,6 +56,25 @@ fn a_network_that_comes_up_is_tried_at_once() {
     assert_eq!(bench.status().network.online, Some(true));
 }
 
+/// Shows that the first attempts on a network that has just come up may fail, as they do while it
+/// begins to carry, without a wait of minutes, however long there was none.
+#[test]
+fn a_network_that_has_just_come_up_is_tried_again_soon() {
+    let mut bench = Bench::online();
+    network(&mut bench, DOWN);
+    bench.now = bench.now.plus_ms(HOUR_MS);
+    network(&mut bench, UP);
+    for _ in 0..3 {
+        bench.fail_only(FailureClass::Unreachable);
+        let wait_ms = bench.wake_at.unwrap().since_ms(bench.now);
+        assert!(wait_ms <= 8_000, "{wait_ms}");
+        bench.wake();
+    }
+    bench.now = bench.now.plus_ms(2 * MINUTE_MS);
+    bench.fail_only(FailureClass::Unreachable);
+    assert!(bench.wake_at.unwrap().since_ms(bench.now) > MINUTE_MS);
+}
+
 /// Shows that a platform which forgets to say that the network is back does not stop the device:
 /// it looks within the 5 minutes of promise L1, and an answer is the truth.
 #[test]
