@@ -30,7 +30,7 @@ class Lab {
 
   /** Waits for a line of the server's log that says all of this. */
   logged(...words) {
-    const lines = this.page.getByRole("log").locator("> li");
+    const lines = this.page.getByRole("log").locator("> ol > li");
     return words.reduce((found, hasText) => found.filter({ hasText }), lines).first().waitFor();
   }
 
@@ -207,6 +207,8 @@ test("the lab is for everybody", async () => {
   const { page } = lab;
   await lab.a.airplane();
   await lab.a.until("Offline");
+  await lab.b.button("Add a reading").click();
+  await lab.logged("Phone B", "/v1/push");
   const found = [];
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });

@@ -21,8 +21,9 @@ class LogView extends LitElement {
     css`
       .head { display: flex; flex-wrap: wrap; gap: 0.5rem; justify-content: space-between; align-items: center; }
       .head h2 { margin: 0; }
-      ol { list-style: none; margin: 0.75rem 0 0; padding: 0; max-height: 26rem; overflow-y: auto; }
-      ol:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+      .log { margin: 0.75rem 0 0; max-height: 26rem; overflow-y: auto; }
+      .log:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+      ol { list-style: none; margin: 0; padding: 0; }
       ol > li { border-top: 1px solid var(--line); padding: 0.45rem 0.25rem; overflow-wrap: anywhere; }
       .line { display: flex; flex-wrap: wrap; gap: 0.1rem 0.6rem; }
       .from { font-weight: 700; }
@@ -47,7 +48,8 @@ class LogView extends LitElement {
           @click=${() => this.dispatchEvent(new CustomEvent("lab-clear"))}>${words.log.clear}</button></div>
       ${this.lines.length === 0
         ? html`<p class="muted">${words.log.empty}</p>`
-        : html`<ol tabindex="0" role="log" aria-live="off" aria-labelledby="title">${this.lines.map((line) => this.#line(line))}</ol>`}
+        : html`<div class="log" tabindex="0" role="log" aria-live="off" aria-labelledby="title">
+            <ol>${this.lines.map((line) => this.#line(line))}</ol></div>`}
     </section>`;
   }
 
