@@ -53,6 +53,8 @@ pub(super) struct Copy<'a> {
 
 /// Where the largest number is not known.
 const HIGHEST_EXPECTED: i64 = 1_000_000;
+/// The largest number that is taken for one of an operation: many more can follow.
+const NUMBER_MAX: i64 = i64::MAX / 2;
 
 /// One column of a table.
 pub(super) struct ColumnInfo {
@@ -64,7 +66,7 @@ pub(super) struct ColumnInfo {
 impl<'a> Copy<'a> {
     pub(super) fn new(source: &'a Connection, target: &'a Connection) -> Self {
         let next = source.query_row("SELECT next_counter FROM queue_count", [], |row| row.get(0));
-        let highest = next.unwrap_or(HIGHEST_EXPECTED).clamp(1, i64::MAX / 2);
+        let highest = next.unwrap_or(HIGHEST_EXPECTED).clamp(1, NUMBER_MAX);
         Self { source, target, tables: BTreeMap::new(), types: BTreeSet::new(), highest }
     }
 
@@ -327,7 +329,7 @@ impl<'a> Copy<'a> {
                  set_aside = (SELECT count(*) FROM operation WHERE state = 3),
                  failed = (SELECT count(*) FROM operation WHERE state = 4),
                  conflicted = (SELECT count(*) FROM operation WHERE state = 5)",
-            [next.filter(|next| (1..i64::MAX / 2).contains(next)).unwrap_or(1)],
+            [next.filter(|next| (1..NUMBER_MAX).contains(next)).unwrap_or(1)],
         )?;
         let layouts = Layouts::load(self.target)?;
         for (entity_type, layout) in &layouts.types {
@@ -365,7 +367,8 @@ impl<'a> Copy<'a> {
         }
         let marks: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
         let sql = format!(
-            "INSERT OR IGNORE INTO {} ({}) VALUES ({})",
+            // Not OR IGNORE, which passes over a row that lacks a value without a word.
+            "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
             quoted(name),
             table.columns.join(", "),
             marks.join(", ")
@@ -373,28 +376,32 @@ impl<'a> Copy<'a> {
         let mut insert = self.target.prepare(&sql)?;
         let layouts = Layouts::load(self.target)?;
         let mut failure = None;
-        let mut found = TableReport::default();
-        let complete = read_all(self.source, table, |mut row| {
-            if failure.is_some() {
-                return;
-            }
-            if !is_sound(&layouts, name, columns, &row) || !mend(&mut row) {
-                found.unreadable += 1;
-                return;
+        let mut saved = 0;
+        let found = read_all(self.source, table, |mut row| {
+            if failure.is_some() || !is_sound(&layouts, name, columns, &row) || !mend(&mut row) {
+                return false;
             }
             match insert.execute(params_from_iter(row.iter())) {
-                Ok(inserted) => found.saved += inserted as u64,
-                Err(error) if is_about_the_row(&error) => found.unreadable += 1,
+                Ok(inserted) => saved += inserted as u64,
+                Err(error) if is_about_the_row(&error) => return false,
                 Err(error) => failure = Some(error),
             }
+            true
         });
-        found.complete = complete.unwrap_or(false) && found.unreadable == 0;
-        self.tables.entry(name.to_owned()).or_default().add(found);
+        let (complete, unreadable) =
+            found.map_or((false, 0), |found| (found.complete, found.unusable));
+        let complete = complete && unreadable == 0;
+        let report = TableReport { saved, unreadable, complete };
+        self.tables.entry(name.to_owned()).or_default().add(report);
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn read(&mut self, name: &str, table: &Table, each: impl FnMut(Row)) {
-        if !read_all(self.source, table, each).unwrap_or(false) {
+    fn read(&mut self, name: &str, table: &Table, mut each: impl FnMut(Row)) {
+        let found = read_all(self.source, table, |row| {
+            each(row);
+            true
+        });
+        if !found.is_ok_and(|found| found.complete) {
             self.tables.entry(name.to_owned()).or_default().complete = false;
         }
     }
@@ -434,6 +441,7 @@ fn is_sound(layouts: &Layouts, table: &str, columns: &[String], row: &Row) -> bo
 /// The numbers that a column can have where not all can be read.
 fn numbers_of(table: &str, column: &str) -> Option<std::ops::RangeInclusive<i64>> {
     let last = match (table, column) {
+        ("operation" | "ended", "counter") => return Some(1..=NUMBER_MAX),
         ("operation", "kind") => 2,
         ("operation", "state") => 5,
         ("operation", "attempts" | "rounds" | "schema") => i64::from(u32::MAX),

@@ -171,8 +171,9 @@ fn a_lost_header_is_mended_in_a_copy() {
     }
 }
 
-/// Shows that an operation whose values are JSON and yet make no sense, or with numbers that it
-/// cannot have, does not stop the others from being recovered and read.
+/// Shows that an operation whose values are JSON and yet make no sense, with numbers that it cannot
+/// have, or without a value that it must have, is counted as one that makes no sense and does not
+/// stop the others from being recovered and read.
 #[test]
 fn a_garbled_operation_stops_no_other() {
     let place = damaged(&FILLED);
@@ -181,11 +182,20 @@ fn a_garbled_operation_stops_no_other() {
         return;
     }
     let connection = raw::open(&place.options());
+    const MAY_LACK: &str = "
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'made_at INTEGER NOT NULL', 'made_at INTEGER')
+        WHERE name = 'operation';
+        PRAGMA writable_schema = RESET";
+    connection.execute_batch(MAY_LACK).unwrap();
     let garbled = [
         "changes = replace(changes, 'field', 'fielx')",
         "kind = 7",
         "attempts = 1 << 40",
         "state = 9",
+        "made_at = NULL",
+        "counter = -1",
+        "counter = 9223372036854775807",
         "error = '{}'",
     ];
     for (counter, change) in (1..).zip(garbled) {
@@ -196,8 +206,8 @@ fn a_garbled_operation_stops_no_other() {
     let begun = Salvage::begin(&place.options(), &place.schema, REBIRTH, true).unwrap().unwrap();
     let salvaged = begun.finish().unwrap();
     assert!(!salvaged.is_complete());
-    assert_eq!(salvaged.tables["operation"].unreadable, 4);
-    assert_eq!(kept(&place), (5..=OPERATIONS).collect::<Vec<u64>>());
+    assert_eq!(salvaged.tables["operation"].unreadable, 7);
+    assert_eq!(kept(&place), (8..=OPERATIONS).collect::<Vec<u64>>());
 }
 
 /// Shows that a store that was cut short gives what is left of it, wherever it was cut.
@@ -410,25 +420,28 @@ fn an_unfinished_salvage_changes_nothing() {
     assert_eq!(kept(&place).len() as u64, OPERATIONS);
 }
 
-/// Damage to one place of a file.
+/// Damage to one place of a file. A misplaced page was written where another one belongs.
 #[derive(Debug, Clone)]
 enum Damage {
     Zeros { page: usize },
     Noise { at: usize, length: usize, seed: u8 },
     Flip { at: usize, bit: u8 },
+    Misplaced { page: usize, over: usize },
 }
 
 impl Damage {
     fn any() -> impl Strategy<Value = Self> {
         let at = 0..FILLED.len();
+        let page = 0..FILLED.len() / PAGE;
         prop_oneof![
-            (0..FILLED.len() / PAGE).prop_map(|page| Self::Zeros { page }),
+            page.clone().prop_map(|page| Self::Zeros { page }),
             (at.clone(), 1..2 * PAGE, any::<u8>()).prop_map(|(at, length, seed)| Self::Noise {
                 at,
                 length,
                 seed
             }),
             (at, 0..8_u8).prop_map(|(at, bit)| Self::Flip { at, bit }),
+            (page.clone(), page).prop_map(|(page, over)| Self::Misplaced { page, over }),
         ]
     }
 
@@ -443,6 +456,9 @@ impl Damage {
                 }
             }
             Self::Flip { at, bit } => bytes[at] ^= 1 << bit,
+            Self::Misplaced { page, over } => {
+                bytes.copy_within(page * PAGE..(page + 1) * PAGE, over * PAGE);
+            }
         }
     }
 }
