@@ -6,7 +6,6 @@
 
 mod summary;
 
-use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -39,6 +38,14 @@ pub(crate) struct TestOptions {
     fast: bool,
 }
 
+impl TestOptions {
+    /// What the tests are built with. Their build makes the programs that the later steps run, of
+    /// which one has the app inside where that was built before.
+    fn features(&self) -> &'static [&'static str] {
+        if self.fast { &[] } else { &["--features", "clarity-cli/pulse"] }
+    }
+}
+
 /// How a step that did not fail came out.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
@@ -52,22 +59,23 @@ enum Outcome {
 struct Step {
     name: &'static str,
     is_long: bool,
-    run: fn(&Workspace) -> Result<Outcome>,
+    run: fn(&Workspace, &TestOptions) -> Result<Outcome>,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "format", is_long: false, run: format },
     Step { name: "clippy", is_long: false, run: clippy },
     Step { name: "tidy", is_long: false, run: house_rules },
     Step { name: "licences", is_long: false, run: licences },
-    Step { name: "documentation", is_long: true, run: |workspace| passed(doc(workspace)) },
+    Step { name: "documentation", is_long: true, run: |workspace, _| passed(doc(workspace)) },
+    Step { name: "build of the web", is_long: true, run: build_web },
     Step { name: "build of tests", is_long: false, run: build_tests },
     Step { name: "tests", is_long: false, run: tests },
     Step { name: "documented examples", is_long: true, run: documented_examples },
-    Step { name: "encryption", is_long: true, run: encryption },
-    Step { name: "web", is_long: true, run: |workspace| passed(web::test(workspace)) },
+    Step { name: "web", is_long: true, run: test_web },
     Step { name: "simulation", is_long: true, run: simulation },
     Step { name: "real processes", is_long: true, run: real_processes },
+    Step { name: "encryption", is_long: true, run: encryption },
 ];
 
 /// Runs the checks, stopping at the first that fails.
@@ -82,11 +90,12 @@ pub(crate) fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     }
     prerequisites::ensure_present(&needs)?;
     let steps = STEPS.iter().filter(|step| !(options.fast && step.is_long));
-    run_steps(workspace, steps)
+    run_steps(workspace, options, steps)
 }
 
 fn run_steps<'steps>(
     workspace: &Workspace,
+    options: &TestOptions,
     steps: impl Iterator<Item = &'steps Step>,
 ) -> Result<()> {
     let mut rows = Vec::new();
@@ -94,7 +103,7 @@ fn run_steps<'steps>(
     for step in steps {
         println!("\n=== {} ===", step.name);
         let started = Instant::now();
-        let outcome = (step.run)(workspace);
+        let outcome = (step.run)(workspace, options);
         let took = started.elapsed();
         match outcome {
             Ok(Outcome::Passed(lines)) => {
@@ -134,26 +143,26 @@ fn passed(result: Result<()>) -> Result<Outcome> {
     result.map(|()| Outcome::Passed(Vec::new()))
 }
 
-fn format(workspace: &Workspace) -> Result<Outcome> {
+fn format(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
     let outcome = process::run(workspace.cargo("fmt").args(["--all", "--check"]));
     passed(outcome.context("`cargo fmt --all` puts it right"))
 }
 
 /// With everything that can be turned on: a second run without would look at the same lines again,
 /// and what is unused without shows as a warning when the tests are built.
-fn clippy(workspace: &Workspace) -> Result<Outcome> {
+fn clippy(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
     let mut command = workspace.cargo("clippy");
     command.args(["--workspace", "--all-targets", "--features", ENCRYPTION]);
     passed(process::run(command.args(["--", "--deny", "warnings"])))
 }
 
-fn house_rules(workspace: &Workspace) -> Result<Outcome> {
+fn house_rules(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
     passed(tidy::run(workspace))
 }
 
 /// Licences, bans and sources of outside code. New security advisories are no property of a
 /// change and need the network, so that `cargo deny check` with them is run beside, not in here.
-fn licences(workspace: &Workspace) -> Result<Outcome> {
+fn licences(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
     if !prerequisites::answers("cargo", &["deny", "--version"]) {
         return Ok(Outcome::Skipped("cargo-deny is not installed"));
     }
@@ -173,45 +182,56 @@ pub(crate) fn wasm_check(workspace: &Workspace) -> Result<()> {
     process::run(command.args(["--target", WASM_TARGET]))
 }
 
-/// Builds the documentation of the project's own crates, with warnings as errors.
+/// Builds the documentation of the project's own crates, with warnings as errors, and with the
+/// features with which they were checked: what they depend on is the same then.
 ///
 /// # Errors
 /// When rustdoc has anything to complain about.
 pub(crate) fn doc(workspace: &Workspace) -> Result<()> {
     let mut command = workspace.cargo("doc");
-    command.args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings");
+    command.args(["--workspace", "--no-deps", "--features", ENCRYPTION]);
+    command.env("RUSTDOCFLAGS", "--deny warnings");
     process::run(&mut command)
 }
 
-/// Compiles the tests with Cargo's progress in view, apart from the tests' own time.
-fn build_tests(workspace: &Workspace) -> Result<Outcome> {
-    let mut command = workspace.cargo("test");
-    command.args(["--workspace", "--lib", "--bins", "--tests", "--examples", "--no-run"]);
-    passed(process::run(&mut command))
+fn build_web(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
+    passed(web::web(workspace).map(|_| ()))
 }
 
-fn tests(workspace: &Workspace) -> Result<Outcome> {
+/// Compiles the tests with Cargo's progress in view, apart from the tests' own time.
+fn build_tests(workspace: &Workspace, options: &TestOptions) -> Result<Outcome> {
+    let mut command = workspace.cargo("test");
+    command.args(["--workspace", "--lib", "--bins", "--tests", "--examples", "--no-run"]);
+    passed(process::run(command.args(options.features())))
+}
+
+fn tests(workspace: &Workspace, options: &TestOptions) -> Result<Outcome> {
     if prerequisites::answers("cargo", &["nextest", "--version"]) {
         let mut command = workspace.cargo("nextest");
-        command.args(["run", "--workspace"]);
+        command.args(["run", "--workspace"]).args(options.features());
         let lines = run_keeping(&mut command, summary::is_nextest_summary)?;
         return Ok(Outcome::Passed(lines));
     }
     println!("cargo-nextest is not installed; `cargo test` runs the same tests");
     let mut command = workspace.cargo("test");
     command.args(["--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"]);
+    command.args(options.features());
     let lines = run_keeping(&mut command, summary::is_cargo_test_result)?;
     Ok(Outcome::Passed(vec![summary::sum_of_cargo_tests(&lines)]))
 }
 
-fn documented_examples(workspace: &Workspace) -> Result<Outcome> {
+fn documented_examples(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
     passed(process::run(workspace.cargo("test").args(["--workspace", "--doc", "--quiet"])))
+}
+
+fn test_web(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
+    passed(web::test_with(workspace, &workspace.built("clarity")?))
 }
 
 /// Encrypted stores, with keys in files and in a real keyring. Encryption takes another SQLite and
 /// is off in every other step; what is tested here is what it changes, and that the store's own
-/// tests hold with a key.
-fn encryption(workspace: &Workspace) -> Result<Outcome> {
+/// tests hold with a key. It is the last step because it builds the programs anew.
+fn encryption(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
     let mut command = workspace.cargo("test");
     for name in ENCRYPTING_CRATES {
         command.args(["--package", name]);
@@ -220,25 +240,27 @@ fn encryption(workspace: &Workspace) -> Result<Outcome> {
     passed(process::run(command.args(["encryption::", "keyring::", "keys::", "rekey::"])))
 }
 
-fn simulation(workspace: &Workspace) -> Result<Outcome> {
-    let simulate = |arguments: &[&str]| {
-        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        let mut command = forward::command(workspace, forward::SIMULATION, &arguments);
-        process::run(command.stdin(std::process::Stdio::null()))
-    };
+/// The programs are those that the build of the tests has made: with assertions, and not much
+/// slower than a release, because most of the time is SQLite's, which is optimized in both.
+fn simulation(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
+    let simulate = |arguments: &[&str]| built(workspace, forward::SIMULATION, arguments);
     simulate(&["--alarms", "--seeds", ALARM_SEEDS])?;
     passed(simulate(&["--seeds", SIMULATION_SEEDS]))
 }
 
 /// A round of writes, and one of the causal workload, with real processes. The histories in virtual
 /// time are part of the tests; more of them, and more rounds, are one command: `cargo xtask chaos`.
-fn real_processes(workspace: &Workspace) -> Result<Outcome> {
-    process::run(&mut forward::build_for_chaos(workspace))?;
+fn real_processes(workspace: &Workspace, _: &TestOptions) -> Result<Outcome> {
     for workload in ["writes", "causal"] {
-        let arguments = [OsString::from(workload)];
-        process::run(&mut forward::chaos_command(workspace, &arguments))?;
+        built(workspace, forward::CHAOS, &[workload])?;
     }
     passed(Ok(()))
+}
+
+/// Runs a program that the build of the tests has made.
+fn built(workspace: &Workspace, program: &str, arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(workspace.built(program)?);
+    process::run(command.args(arguments).stdin(std::process::Stdio::null()))
 }
 
 /// Runs a command whose output is read on its way, without losing its colours.
@@ -256,26 +278,29 @@ mod tests {
     /// Shows that the first failing step ends the run and is named.
     #[test]
     fn the_first_failure_ends_the_run() {
-        fn fails(_: &Workspace) -> Result<Outcome> {
+        fn fails(_: &Workspace, _: &TestOptions) -> Result<Outcome> {
             anyhow::bail!("broken")
         }
-        fn must_not_run(_: &Workspace) -> Result<Outcome> {
+        fn must_not_run(_: &Workspace, _: &TestOptions) -> Result<Outcome> {
             unreachable!("a step after the failing one was run")
         }
         let steps = [
-            Step { name: "first", is_long: false, run: |_| passed(Ok(())) },
+            Step { name: "first", is_long: false, run: |_, _| passed(Ok(())) },
             Step { name: "second", is_long: false, run: fails },
             Step { name: "third", is_long: false, run: must_not_run },
         ];
-        let error = run_steps(&Workspace::find().unwrap(), steps.iter()).unwrap_err();
+        let error =
+            run_steps(&Workspace::find().unwrap(), &TestOptions { fast: true }, steps.iter())
+                .unwrap_err();
         assert_eq!(format!("{error:#}"), "the check `second` failed: broken");
     }
 
     /// Shows that an optional step that is skipped does not fail the run.
     #[test]
     fn a_skipped_step_is_no_failure() {
-        let steps = [Step { name: "a", is_long: false, run: |_| Ok(Outcome::Skipped("no tool")) }];
-        run_steps(&Workspace::find().unwrap(), steps.iter()).unwrap();
+        let steps =
+            [Step { name: "a", is_long: false, run: |_, _| Ok(Outcome::Skipped("no tool")) }];
+        run_steps(&Workspace::find().unwrap(), &TestOptions { fast: true }, steps.iter()).unwrap();
     }
 
     /// Shows that durations are told in seconds up to a minute and in minutes from there.

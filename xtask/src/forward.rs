@@ -16,7 +16,7 @@ pub(crate) const SIMULATION: &str = "clarity-sim";
 /// The program behind `cargo xtask bench`.
 pub(crate) const BENCHMARK: &str = "clarity-bench";
 /// The program behind `cargo xtask chaos`.
-const CHAOS: &str = "clarity-chaos";
+pub(crate) const CHAOS: &str = "clarity-chaos";
 
 /// The call that builds a program of `clarity-sim` in release and runs it with these arguments.
 pub(crate) fn command(workspace: &Workspace, program: &str, arguments: &[OsString]) -> Command {

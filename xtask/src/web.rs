@@ -141,21 +141,28 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
     Ok(Built { app, weights })
 }
 
-/// Builds what [`web`] builds and the server, and has the tests of the packages and of the app run
-/// in Chromium.
+/// Builds what [`web`] builds and the server, and runs [`test_with`] them.
 ///
 /// # Errors
-/// As [`web`]; and when a test fails.
+/// As [`web`] and [`test_with`].
 pub(crate) fn test(workspace: &Workspace) -> Result<()> {
-    prerequisites::ensure_present(&[Need::CCompiler, Need::Chromium])?;
     web(workspace)?;
     let mut program = workspace.cargo("build");
     program.args(["--package", "clarity-cli", "--bin", "clarity", "--features", "pulse"]);
     process::run(&mut program)?;
-    let program = workspace.target_folder()?.join("debug").join("clarity");
+    test_with(workspace, &workspace.built("clarity")?)
+}
+
+/// Has the tests of the packages and of the app run in Chromium, with what is built of them and
+/// this server.
+///
+/// # Errors
+/// When Chromium is missing and cannot be fetched, or a test fails.
+pub(crate) fn test_with(workspace: &Workspace, program: &Path) -> Result<()> {
+    prerequisites::ensure_present(&[Need::CCompiler, Need::Chromium])?;
     let mut node = Node::find(workspace)?.command("node");
-    // One after the other: each has a server and a browser of its own.
-    node.args(["--test", "--test-concurrency=1"]).env("CLARITY_PROGRAM", program);
+    // Each has a server and a browser of its own; while one waits, another goes on.
+    node.args(["--test", "--test-concurrency=2"]).env("CLARITY_PROGRAM", program);
     let elements = workspace.root().join("packages").join("sync-elements");
     for folder in [package(workspace), elements, app(workspace)] {
         node.args(tests_in(&folder.join("test"))?);

@@ -71,6 +71,11 @@ impl Workspace {
             .context("`cargo metadata` named no target folder")?;
         Ok(PathBuf::from(folder))
     }
+
+    /// Where Cargo puts a program that it builds for trying things out.
+    pub(crate) fn built(&self, program: &str) -> Result<PathBuf> {
+        Ok(self.target_folder()?.join("debug").join(program))
+    }
 }
 
 /// The Cargo that started this program, so that one toolchain does everything.
