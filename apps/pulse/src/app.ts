@@ -12,7 +12,7 @@ import { icon } from "./icons.js";
 import { MAIN, MORE } from "./places.js";
 import { dropAllDrafts } from "./drafts.js";
 import { onUsedElsewhere, useHere } from "./elsewhere.js";
-import { KnownFacts, lookAtSources } from "./facts.js";
+import { facts, lookAtSources } from "./facts.js";
 import { currentRoute, link, placeOf } from "./router.js";
 import type { Route } from "./router.js";
 import { screenOf } from "./screens.js";
@@ -41,7 +41,7 @@ class App extends LitElement {
   /** Whether the details of the sync are open over or beside the screen. */
   declare private hasDetails: boolean;
 
-  readonly #facts = new KnownFacts(this);
+  readonly #facts = facts.liveIn(this);
   #hadAccount = false;
   readonly #account = new Watch<Account | null>(
     this,

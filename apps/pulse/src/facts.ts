@@ -1,20 +1,20 @@
 // What the app knows that the engine does not, for the elements that show the sync.
 
 import type { Facts } from "@clarity/sync-elements";
-import type { ReactiveController, ReactiveControllerHost } from "lit";
+import { Changing } from "./changing.js";
 import { store } from "./store.js";
 import { words } from "./strings.js";
 
 /** A source that was not read for longer has newer data somewhere else. */
 const STALE_MS = 7 * 86_400_000;
 
-const changed = new EventTarget();
-let known: Facts = {};
+const known = new Changing<Facts>({});
+/** What is known. */
+export const facts: Pick<Changing<Facts>, "liveIn"> = known;
 
 /** Takes note of what is so from now on. */
 export function learn(more: Facts): void {
-  known = { ...known, ...more };
-  changed.dispatchEvent(new Event("change"));
+  known.become({ ...known.value, ...more });
 }
 
 /** Looks at how long ago files of each source were imported. */
@@ -27,27 +27,4 @@ export async function lookAtSources(): Promise<void> {
     .filter(([, lastReadAt]) => Date.now() - lastReadAt > STALE_MS)
     .map(([source, lastReadAt]) => ({ name: words.import.sources[source] ?? source, lastReadAt }));
   learn({ staleSources });
-}
-
-/** What is known, live, for as long as its host is on the page. */
-export class KnownFacts implements ReactiveController {
-  readonly #host: ReactiveControllerHost;
-  readonly #update = (): void => this.#host.requestUpdate();
-
-  constructor(host: ReactiveControllerHost) {
-    this.#host = host;
-    host.addController(this);
-  }
-
-  get value(): Facts {
-    return known;
-  }
-
-  hostConnected(): void {
-    changed.addEventListener("change", this.#update);
-  }
-
-  hostDisconnected(): void {
-    changed.removeEventListener("change", this.#update);
-  }
 }

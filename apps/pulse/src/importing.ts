@@ -1,7 +1,7 @@
 // The import that runs, on whichever screen the person is meanwhile.
 
 import type { ImportProgress, ImportResult } from "@clarity/sync";
-import type { ReactiveController, ReactiveControllerHost } from "lit";
+import { Changing } from "./changing.js";
 import { lookAtSources } from "./facts.js";
 import { wordsOf } from "./failures.js";
 import { currentRoute } from "./router.js";
@@ -18,37 +18,33 @@ export type Import =
   | { readonly is: "stopped"; readonly file: string; readonly saved: number }
   | { readonly is: "failed"; readonly file: string; readonly why: string };
 
-const changed = new EventTarget();
-let latest: Import = { is: "none" };
+const latest = new Changing<Import>({ is: "none" });
+/** The latest import. */
+export const latestImport: Pick<Changing<Import>, "liveIn"> = latest;
 let cancel: AbortController | undefined;
 
-function become(next: Import): void {
-  latest = next;
-  changed.dispatchEvent(new Event("change"));
-}
-
-/** Imports a file; how it goes is what {@link LatestImport} shows. One at a time. */
+/** Imports a file; how it goes is what {@link latestImport} shows. One at a time. */
 export async function startImport(from: File): Promise<void> {
-  if (latest.is === "running") return;
+  if (latest.value.is === "running") return;
   const file = from.name;
   cancel = new AbortController();
   const { signal } = cancel;
   let saved = 0;
-  become({ is: "running", file, progress: undefined });
+  latest.become({ is: "running", file, progress: undefined });
   const warn = (event: BeforeUnloadEvent): void => event.preventDefault();
   addEventListener("beforeunload", warn);
   try {
     const onProgress = (progress: ImportProgress): void => {
       saved = progress.saved;
-      become({ is: "running", file, progress });
+      latest.become({ is: "running", file, progress });
     };
     const result = await store().import(from, { signal, onProgress });
-    become({ is: "done", file, result });
+    latest.become({ is: "done", file, result });
     keepForGood();
     if (currentRoute().screen !== "import") toast(words.import.done(result.new));
   } catch (error) {
-    if (signal.aborted) become({ is: "stopped", file, saved });
-    else become({ is: "failed", file, why: wordsOf(error) });
+    if (signal.aborted) latest.become({ is: "stopped", file, saved });
+    else latest.become({ is: "failed", file, why: wordsOf(error) });
   } finally {
     removeEventListener("beforeunload", warn);
     void attempt(lookAtSources);
@@ -58,27 +54,4 @@ export async function startImport(from: File): Promise<void> {
 /** Ends the import that runs. What it saved stays. */
 export function cancelImport(): void {
   cancel?.abort();
-}
-
-/** The latest import, live, for as long as its host is on the page. */
-export class LatestImport implements ReactiveController {
-  readonly #host: ReactiveControllerHost;
-  readonly #update = (): void => this.#host.requestUpdate();
-
-  constructor(host: ReactiveControllerHost) {
-    this.#host = host;
-    host.addController(this);
-  }
-
-  get value(): Import {
-    return latest;
-  }
-
-  hostConnected(): void {
-    changed.addEventListener("change", this.#update);
-  }
-
-  hostDisconnected(): void {
-    changed.removeEventListener("change", this.#update);
-  }
 }

@@ -109,6 +109,20 @@ export class Bench {
     return new Device(context, this.address);
   }
 
+  /** A device that is signed in and shows a note that another one made: both, and the note's id. */
+  async deviceWithNote(name) {
+    const other = this.commandLine(name);
+    await other("sign-up", "--name", name, "--server", this.address);
+    const [{ id }] = await other("add", "Note", "text=Slept well", "title=Night", `at_ms=${Date.now()}`);
+    await other("sync");
+    const device = await this.device();
+    const page = await device.open();
+    await device.enter(name, false);
+    await device.untilChip("Up to date");
+    await device.go(`entry/Note/${id}`);
+    return { device, page, id, other };
+  }
+
   async stop() {
     await this.browser?.close();
     if (this.server.exitCode === null) await this.stopServer();

@@ -17,15 +17,7 @@ const LONG = "long ".repeat(20_000);
 /** A device whose change was refused: its text and what another device added meanwhile are more
  * than an entry may have. */
 async function refused(name) {
-  const other = bench.commandLine(name);
-  await other("sign-up", "--name", name, "--server", bench.address);
-  const [{ id }] = await other("add", "Note", "text=Slept well", `at_ms=${Date.now() - 7_200_000}`);
-  await other("sync");
-  const device = await bench.device();
-  const page = await device.open();
-  await device.enter(name, false);
-  await device.untilChip("Up to date");
-  await device.go(`entry/Note/${id}`);
+  const { device, page, id, other } = await bench.deviceWithNote(name);
   await device.context.setOffline(true);
   await page.getByRole("button", { name: "Edit" }).click();
   await page.getByLabel("Text").fill(LONG);

@@ -60,16 +60,7 @@ test("a new entry", async () => {
 /** Shows that the form of an entry that was being edited is open again after a reload, that what
  * changed elsewhere meanwhile is merged with it, and that a sign-out leaves nothing of it. */
 test("an entry that is edited", async () => {
-  const name = "typing";
-  const other = bench.commandLine("other");
-  await other("sign-up", "--name", name, "--server", bench.address);
-  const [{ id }] = await other("add", "Note", "text=Slept well", "title=Night", `at_ms=${Date.now()}`);
-  await other("sync");
-  const device = await bench.device();
-  const page = await device.open();
-  await device.enter(name, false);
-  await device.untilChip("Up to date");
-  await device.go(`entry/Note/${id}`);
+  const { device, page, id, other } = await bench.deviceWithNote("typing");
   await page.getByRole("button", { name: "Edit" }).click();
   await page.getByLabel("Text", { exact: true }).fill("Slept very well");
   assert.equal(await focused(page), "textarea");

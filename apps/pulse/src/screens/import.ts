@@ -5,7 +5,7 @@ import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { wordsOf } from "../failures.js";
 import { icon } from "../icons.js";
-import { LatestImport, cancelImport, startImport } from "../importing.js";
+import { cancelImport, latestImport, startImport } from "../importing.js";
 import type { Import } from "../importing.js";
 import { link } from "../router.js";
 import { Screen } from "../screen.js";
@@ -51,7 +51,7 @@ class ImportScreen extends Screen {
   declare private doubt: Doubt | undefined;
   declare private isOver: boolean;
   declare private working: boolean;
-  readonly #latest = new LatestImport(this);
+  readonly #latest = latestImport.liveIn(this);
   #shown: Import["is"] | undefined;
 
   constructor() {

@@ -2,7 +2,7 @@
 
 import { css, html } from "lit";
 import type { TemplateResult } from "lit";
-import { KnownFacts } from "../facts.js";
+import { facts } from "../facts.js";
 import { link } from "../router.js";
 import { Screen } from "../screen.js";
 import { store } from "../store.js";
@@ -13,7 +13,7 @@ import { ui } from "../ui.js";
 class Sync extends Screen {
   static override styles = [ui, css`p { margin-top: 1rem; }`];
 
-  readonly #facts = new KnownFacts(this);
+  readonly #facts = facts.liveIn(this);
 
   override render(): TemplateResult {
     return html`<h1 tabindex="-1">${words.nav.sync}</h1>
