@@ -16,7 +16,7 @@ export type Import =
   | { readonly is: "running"; readonly file: string; readonly progress: ImportProgress | undefined }
   | { readonly is: "done"; readonly file: string; readonly result: ImportResult }
   | { readonly is: "stopped"; readonly file: string; readonly saved: number }
-  | { readonly is: "failed"; readonly file: string; readonly why: string };
+  | { readonly is: "failed"; readonly file: string; readonly saved: number; readonly why: string };
 
 const latest = new Changing<Import>({ is: "none" });
 /** The latest import. */
@@ -44,7 +44,7 @@ export async function startImport(from: File): Promise<void> {
     if (currentRoute().screen !== "import") toast(words.import.done(result.new));
   } catch (error) {
     if (signal.aborted) latest.become({ is: "stopped", file, saved });
-    else latest.become({ is: "failed", file, why: wordsOf(error) });
+    else latest.become({ is: "failed", file, saved, why: wordsOf(error) });
   } finally {
     removeEventListener("beforeunload", warn);
     void attempt(lookAtSources);

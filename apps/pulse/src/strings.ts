@@ -289,8 +289,9 @@ export const words = {
     goOn: "You can use the app meanwhile. Do not close this page before it is done.",
     imported: (file: string) => `${file} is imported`,
     done: (n: number) => `Imported: ${count(n, "new record", "new records")}.`,
-    stopped: (file: string, n: number) =>
-      `The import of ${file} was cancelled. ${count(n, "record", "records")} had been saved and stay; import the file again to go on.`,
+    stopped: (file: string) => `The import of ${file} was cancelled.`,
+    stays: (n: number) =>
+      `${count(n, "record", "records")} had been saved and stay; import the file again to go on.`,
     failed: (file: string) => `${file} is not imported`,
     nothingLost: "Nothing that was here before has changed.",
     incomplete: "The file ends in the midst: what could be read is imported. Make the export once more, and import it too.",

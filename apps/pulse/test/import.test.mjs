@@ -104,6 +104,36 @@ test("files that are no export", async () => {
   await device.close();
 });
 
+/** Shows that an import whose reading the browser ends says so, what stays, and what to do, and that
+ * doing so completes it. */
+test("an import that the browser ends, and done again", async () => {
+  const device = await bench.device({ serviceWorkers: "block" });
+  const page = await device.open("import");
+  const reader = page.waitForEvent("worker", (worker) => worker.url().includes("import-worker"));
+  await device.context.route("**/clarity_web_import*.wasm", async (route) => {
+    await (await reader).evaluate(() => {
+      const say = globalThis.postMessage;
+      let parts = 0;
+      globalThis.postMessage = (message) => {
+        if (message.kind === "part") parts += 1;
+        if (parts === 2) globalThis.close();
+        else say(message);
+      };
+    });
+    await route.continue();
+  }, { times: 1 });
+  await importIt(page, zip(EXPORT), "export.zip is not imported");
+  await page.getByText("The browser stopped the reading of the file").waitFor();
+  const stays = await page.getByText("had been saved and stay; import the file again").innerText();
+  const saved = Number(/^([\d,]+) records/.exec(stays)[1].replaceAll(",", ""));
+  assert.ok(saved > 0, stays);
+  await device.picture("import-ended");
+  await importIt(page, zip(EXPORT, "again.zip"), "again.zip is imported");
+  assert.equal((await figures(page))["Here already"], saved);
+  assert.deepEqual(device.complaints, []);
+  await device.close();
+});
+
 /** Shows that a cancelled import says what stays, and that importing again completes it. */
 test("an import is cancelled, and done again", async () => {
   // What the reader is made of does not arrive before the person has cancelled.

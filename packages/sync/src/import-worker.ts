@@ -7,7 +7,7 @@ import type { FileRead } from "./types.js";
 
 /** To the worker: a file, then which part is wanted. */
 export type ToImporter =
-  | { readonly kind: "file"; readonly file: File; readonly inMemory: boolean }
+  | { readonly kind: "file"; readonly file: File; readonly inMemory: boolean; readonly lock: string }
   | { readonly kind: "part"; readonly index: number };
 
 /** How far the reading is, as the module says it. */
@@ -25,6 +25,8 @@ export interface Summary {
 }
 
 export type FromImporter =
+  /** It holds its lock, so that its end will be seen. */
+  | { readonly kind: "alive" }
   | { readonly kind: "progress"; readonly now: ReadingProgress }
   | { readonly kind: "read"; readonly summary: Summary; readonly parts: number }
   | { readonly kind: "part"; readonly write: string }
@@ -39,12 +41,26 @@ const scope = globalThis as unknown as Scope;
 let parts: Parts | null = null;
 
 scope.onmessage = ({ data }) => {
-  if (data.kind === "file") void read(data.file, data.inMemory);
+  if (data.kind === "file") void read(data);
   else scope.postMessage({ kind: "part", write: parts?.get(data.index) ?? "" });
 };
 
-async function read(file: File, inMemory: boolean): Promise<void> {
+/** Takes a lock, and holds it for as long as this worker lives. */
+async function hold(lock: string): Promise<void> {
+  if (!("locks" in navigator)) return;
+  await new Promise<void>((taken) => {
+    void navigator.locks.request(lock, () => {
+      taken();
+      return new Promise<never>(() => {});
+    });
+  });
+  scope.postMessage({ kind: "alive" });
+}
+
+async function read({ file, inMemory, lock }: ToImporter & { kind: "file" }): Promise<void> {
   try {
+    // Reading keeps the worker busy to its end: whatever is to be seen of it is said before.
+    await hold(lock);
     await init({ module_or_path: new URL("./importer/clarity_web_import_bg.wasm", import.meta.url) });
     const place = await partsOf(inMemory);
     parts = place;

@@ -38,6 +38,10 @@ const NOTHING: Imported = {
   new: 0, changed: 0, duplicate: 0, deleted_before: 0, away: 0, invalid: 0, deleted: 0,
 };
 
+const ENDED =
+  "the browser stopped the reading of the file, perhaps for lack of memory; close other tabs and " +
+  "import the file again";
+
 /** Imports a file; see `ClaritySync.import`. `write` makes a write that is given in JSON. */
 export async function importFile(
   file: File,
@@ -50,16 +54,15 @@ export async function importFile(
   const reader = new Reader(signal);
   try {
     let bytes = { bytes: 0, bytesTotal: file.size };
-    reader.send({ kind: "file", file, inMemory });
-    const { summary, parts } = await reader.until("read", (now) => {
+    reader.read(file, inMemory);
+    const { summary, parts } = await reader.summary((now) => {
       bytes = { bytes: now.bytes_read, bytesTotal: now.bytes_total };
       onProgress?.({ phase: "reading", ...bytes, records: now.samples, saved: 0 });
     });
     const imported = { ...NOTHING };
     const records = summary.read.read;
     for (let index = 0; index < parts; index += 1) {
-      reader.send({ kind: "part", index });
-      const part = await reader.until("part");
+      const part = await reader.part(index);
       const written = await write(part.write);
       signal?.throwIfAborted();
       for (const what of Object.keys(NOTHING) as (keyof Imported)[]) {
@@ -84,39 +87,78 @@ type Said<K> = Extract<FromImporter, { kind: K }>;
 class Reader {
   readonly #worker: Worker;
   readonly #signal: AbortSignal | undefined;
+  readonly #lock = `clarity-sync:import:${crypto.randomUUID()}`;
+  readonly #over = new AbortController();
+  /** Why nothing more will be said. */
+  #failed: SyncError | undefined;
+  #onFailure: ((error: SyncError) => void) | undefined;
 
   constructor(signal: AbortSignal | undefined) {
     this.#worker = new Worker(new URL("./import-worker.js", import.meta.url), { type: "module" });
     this.#signal = signal;
+    this.#worker.onerror = () => {
+      this.#fail(new SyncError("worker", "the importer cannot be loaded; reload and import again"));
+    };
   }
 
-  send(message: ToImporter): void {
+  /** Begins to read a file. */
+  read(file: File, inMemory: boolean): void {
+    this.#send({ kind: "file", file, inMemory, lock: this.#lock });
+  }
+
+  /** What was read, when all of it was. */
+  summary(onProgress: (now: Said<"progress">["now"]) => void): Promise<Said<"read">> {
+    return this.#until("read", onProgress);
+  }
+
+  part(index: number): Promise<Said<"part">> {
+    this.#send({ kind: "part", index });
+    return this.#until("part");
+  }
+
+  end(): void {
+    this.#over.abort();
+    this.#worker.terminate();
+  }
+
+  #send(message: ToImporter): void {
     this.#worker.postMessage(message);
   }
 
   /** Waits until it says this, or fails. */
-  until<K extends "read" | "part">(
+  #until<K extends "read" | "part">(
     kind: K,
     onProgress?: (now: Said<"progress">["now"]) => void,
   ): Promise<Said<K>> {
     return new Promise((resolve, reject) => {
       const abort = (): void => reject(this.#signal?.reason as Error);
       if (this.#signal?.aborted) return abort();
+      if (this.#failed) return reject(this.#failed);
+      this.#onFailure = reject;
       this.#signal?.addEventListener("abort", abort, { once: true });
       this.#worker.onmessage = ({ data }: MessageEvent<FromImporter>) => {
+        if (data.kind === "alive") return this.#watchOver();
         if (data.kind === "progress") return onProgress?.(data.now);
         if (data.kind !== kind && data.kind !== "failed") return;
         this.#signal?.removeEventListener("abort", abort);
         if (data.kind === "failed") reject(new SyncError("import", data.message));
         else resolve(data as Said<K>);
       };
-      this.#worker.onerror = () => {
-        reject(new SyncError("worker", "the importer cannot be loaded; reload and import again"));
-      };
     });
   }
 
-  end(): void {
-    this.#worker.terminate();
+  /** Sees the worker's end by its lock: a browser that takes a worker's memory says nothing. */
+  #watchOver(): void {
+    const { signal } = this.#over;
+    navigator.locks
+      .request(this.#lock, { signal }, () => this.#fail(new SyncError("import", ENDED)))
+      .catch(() => {
+        // The import is over.
+      });
+  }
+
+  #fail(error: SyncError): void {
+    this.#failed = error;
+    this.#onFailure?.(error);
   }
 }

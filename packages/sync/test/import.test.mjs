@@ -138,6 +138,52 @@ test("an import that was ended is completed", async () => {
   }
 });
 
+/** Has the reader of the next import end without a word, in place of saying this for the nth time. */
+async function endReader(tab, kind, nth) {
+  const reader = tab.page.waitForEvent("worker", (worker) => worker.url().includes("import-worker"));
+  await tab.page.context().route("**/clarity_web_import_bg.wasm", async (route) => {
+    await (await reader).evaluate(([kind, nth]) => {
+      const say = globalThis.postMessage;
+      let said = 0;
+      globalThis.postMessage = (message) => {
+        if (message.kind === kind) said += 1;
+        if (said === nth) globalThis.close();
+        else say(message);
+      };
+    }, [kind, nth]);
+    await route.continue();
+  }, { times: 1 });
+}
+
+/** Shows that an import whose reader is ended by the browser says so and does not wait for ever, be
+ * it while reading or while saving; that what was saved stays, and that importing again completes
+ * it. */
+test("an import whose reader ends", async () => {
+  const imported = (sync) => {
+    const file = document.querySelector("input").files[0];
+    let saved = 0;
+    const onProgress = (now) => (saved = now.saved);
+    return sync.import(file, { onProgress }).then(
+      () => "imported",
+      ({ kind, message }) => ({ kind, message, saved }),
+    );
+  };
+  for (const [kind, nth] of [["progress", 1], ["read", 1], ["part", 1], ["part", 2]]) {
+    const device = await bench.device();
+    const tab = await device.tab();
+    await hold(tab, EXPORT);
+    await endReader(tab, kind, nth);
+    const { saved, ...said } = await tab.run(imported);
+    assert.equal(said.kind, "import");
+    assert.match(said.message, /stopped the reading.*import the file again/);
+    assert.equal(saved > 0, nth > 1, kind);
+    const again = await tab.run(importIt);
+    assert.equal(again.new + again.duplicate, again.read, kind);
+    assert.equal(again.duplicate, saved, kind);
+    await device.close();
+  }
+});
+
 /** Shows that a file that is none is refused in words, and nothing of it is stored. */
 test("a file that cannot be imported is refused in words", async () => {
   const device = await bench.device();

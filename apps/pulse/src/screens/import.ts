@@ -195,11 +195,13 @@ function outcome(latest: Import): TemplateResult | typeof nothing {
     return html`<span class="hidden">${isSaving ? says.saving : says.reading}</span>`;
   }
   if (latest.is === "stopped") {
-    return html`<p>${says.stopped(latest.file, latest.saved)}</p>`;
+    return html`<p>${says.stopped(latest.file)} ${says.stays(latest.saved)}</p>`;
   }
   if (latest.is === "failed") {
     return html`<section class="card"><h2>${says.failed(latest.file)}</h2>
-      <p class="error">${latest.why}</p><p>${says.nothingLost}</p></section>`;
+      <p class="error">${latest.why}</p><p>${latest.saved > 0
+        ? says.stays(latest.saved)
+        : says.nothingLost}</p></section>`;
   }
   const { result } = latest;
   const rows: readonly (readonly [string, number])[] = [
