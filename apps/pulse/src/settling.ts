@@ -2,6 +2,7 @@
 
 import { SyncError } from "@clarity/sync";
 import type { ConflictInfo, EntityKey, ResolutionCall } from "@clarity/sync";
+import { resolution } from "@clarity/sync-elements";
 import { wordsOf } from "./failures.js";
 import { store } from "./store.js";
 import { words } from "./strings.js";
@@ -25,11 +26,8 @@ export async function settle(conflict: ConflictInfo, choice: ResolutionCall): Pr
 
 /** Brings back the values that were not chosen; this device's, where neither side was. */
 async function undoSettling(key: EntityKey): Promise<void> {
-  const entries = await store().history({ key });
-  const lost = entries.filter(({ cause, undone_by }) => cause === "resolved" && undone_by === null);
-  // What one choice had lose has one time, and this device's comes first.
-  const mine = lost.find(({ at }) => at === lost.at(-1)?.at);
-  if (!mine) return;
-  await store().undo(mine.history);
+  const lost = resolution.lostLast(await store().history({ key }));
+  if (!lost) return;
+  await store().undo(lost.history);
   toast(words.undone);
 }

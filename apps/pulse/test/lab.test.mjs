@@ -104,6 +104,29 @@ test("begins with a conflict", async () => {
   await device.close();
 });
 
+/** Shows that undo of a value of one's own, saved in place of both, brings back what this phone had
+ * and not what the server had. */
+test("a value of one's own, taken back", async () => {
+  const device = await bench.device();
+  const page = await device.open("conflict", "/lab.html");
+  const [a, b] = ["Phone A", "Phone B"].map((name) => new Phone(page, name));
+  await b.until("1 to review");
+  await b.button(/Goal/).click();
+  await b.place.getByRole("radio", { name: "Edit…" }).check();
+  await b.place.getByLabel(/your own value$/).fill("10000");
+  await b.place.getByLabel(/your own value$/).press("Tab");
+  await b.button("Save merged").click();
+  for (const phone of [a, b]) await has(phone, TARGET, "10000");
+  await b.button("Undo").click();
+  await b.says("Taken back.");
+  for (const phone of [b, a]) {
+    await has(phone, TARGET, "12000");
+    await phone.until("Up to date");
+  }
+  assert.deepEqual(device.complaints, []);
+  await device.close();
+});
+
 /** Shows that what both phones change without a network is queued, merges where it can, and waits
  * for a person where it cannot; and that both have the same in the end. */
 test("a merge and a conflict", async () => {

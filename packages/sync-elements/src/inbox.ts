@@ -3,7 +3,7 @@ import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { SyncElement } from "./element.js";
 import { stateIcon } from "./icons.js";
-import { isSimilar } from "./resolution.js";
+import { isSimilar, lostLast } from "./resolution.js";
 import type { ClarityConflictResolver, ResolveDetail } from "./resolver.js";
 
 /**
@@ -113,13 +113,8 @@ export class ClarityConflictInbox extends SyncElement {
     }
     const done = await this.attempt(async () => {
       for (const { type, id } of undoable) {
-        const history = await sync.history({ key: { type, id } });
-        const lost = history.filter(({ cause, undone_by }) => {
-          return cause === "resolved" && undone_by === null;
-        });
-        // Where neither side was chosen both lost at one time, and this device's comes first.
-        const mine = lost.find(({ at }) => at === lost.at(-1)?.at);
-        if (mine !== undefined) await sync.undo(mine.history);
+        const lost = lostLast(await sync.history({ key: { type, id } }));
+        if (lost !== undefined) await sync.undo(lost.history);
       }
       return true;
     });

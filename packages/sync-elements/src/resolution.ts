@@ -1,4 +1,10 @@
-import type { ConflictField, ConflictInfo, JsonValue, ResolutionCall } from "@clarity/sync";
+import type {
+  ConflictField,
+  ConflictInfo,
+  HistoryEntry,
+  JsonValue,
+  ResolutionCall,
+} from "@clarity/sync";
 
 /** What a person chose for one field. */
 export type Choice =
@@ -110,4 +116,11 @@ export function changedPart(before: string, after: string): [string, string, str
   while (end < room && old[old.length - 1 - end] === now[now.length - 1 - end]) end += 1;
   const middle = now.slice(start, now.length - end).join("");
   return [now.slice(0, start).join(""), middle, end === 0 ? "" : now.slice(-end).join("")];
+}
+
+/** What undo of the choice that was made last brings back, as the entity's history has it: the side
+ * that was not chosen; where neither was, both lost at one time, and this device's comes first. */
+export function lostLast(history: readonly HistoryEntry[]): HistoryEntry | undefined {
+  const lost = history.filter(({ cause, undone_by }) => cause === "resolved" && undone_by === null);
+  return lost.find(({ at }) => at === lost.at(-1)?.at);
 }
