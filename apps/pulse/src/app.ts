@@ -13,10 +13,12 @@ import { MAIN, MORE } from "./places.js";
 import { dropAllDrafts } from "./drafts.js";
 import { onUsedElsewhere, useHere } from "./elsewhere.js";
 import { facts, lookAtSources } from "./facts.js";
-import { currentRoute, link, placeOf } from "./router.js";
+import { currentRoute, go, link, placeOf } from "./router.js";
 import type { Route } from "./router.js";
 import { screenOf } from "./screens.js";
 import { Screen } from "./screen.js";
+import { onShortcut } from "./shortcuts.js";
+import type { Destination } from "./shortcuts.js";
 import { closeStore, store, whenOpen } from "./store.js";
 import { words } from "./strings.js";
 import { APP_ACTIONS, act, fix, openConflict, openEntity } from "./sync-actions.js";
@@ -41,6 +43,8 @@ class App extends LitElement {
   /** Whether the details of the sync are open over or beside the screen. */
   declare private hasDetails: boolean;
 
+  /** What has the focus on the next screen, if not its heading. */
+  #focusNext: string | undefined;
   readonly #facts = facts.liveIn(this);
   #hadAccount = false;
   readonly #account = new Watch<Account | null>(
@@ -59,6 +63,7 @@ class App extends LitElement {
     this.state = "opening";
     this.hasDetails = false;
     addEventListener("hashchange", () => void this.#navigate());
+    onShortcut((to) => this.#lead(to));
     onUsedElsewhere(() => this.#giveUp());
     whenOpen().then(
       () => {
@@ -90,8 +95,20 @@ class App extends LitElement {
     for (const place of [document.documentElement, this.renderRoot.querySelector("main")]) {
       place?.scrollTo(0, 0);
     }
-    const shown = this.renderRoot.querySelector("main > *");
-    if (shown instanceof Screen) shown.focusHeading();
+    this.#focusOn(this.#focusNext);
+  }
+
+  #lead({ screen, focus }: Destination): void {
+    if (this.state !== "open") return;
+    if (this.route.screen === screen) return this.#focusOn(focus);
+    this.#focusNext = focus;
+    go(screen);
+  }
+
+  #focusOn(selector = "h1"): void {
+    this.#focusNext = undefined;
+    const shown = [...this.renderRoot.querySelectorAll("main > *")].find((each) => each instanceof Screen);
+    shown?.focusOn(selector);
   }
 
   override render(): TemplateResult {

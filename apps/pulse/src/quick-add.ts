@@ -45,6 +45,10 @@ class QuickAdd extends LitElement {
     this.doubts = [];
   }
 
+  override focus(): void {
+    this.renderRoot.querySelector("input")?.focus();
+  }
+
   override render(): TemplateResult {
     return html`<form class="card" @submit=${this.#submit} autocomplete="off">
       <label for="line">${words.today.quick}</label>

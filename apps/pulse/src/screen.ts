@@ -17,8 +17,8 @@ export abstract class Screen extends LitElement {
   /** What the address says after the name of the screen. */
   declare params: readonly string[];
 
-  /** Where the focus was when it was to go to a heading that was not there yet. */
-  #awaited: { readonly from: Element | null } | undefined;
+  /** Where the focus was when it was to go to something that was not there yet. */
+  #awaited: { readonly from: Element | null; readonly to: string } | undefined;
 
   constructor() {
     super();
@@ -28,17 +28,23 @@ export abstract class Screen extends LitElement {
 
   /** Has a reader begin at the heading, as soon as there is one. */
   focusHeading(): void {
-    this.#awaited = { from: deepestFocus() };
+    this.focusOn("h1");
+  }
+
+  /** Gives this the focus, as soon as it is there. */
+  focusOn(selector: string): void {
+    this.#awaited = { from: deepestFocus(), to: selector };
     this.requestUpdate();
   }
 
   #focusAwaited(): void {
-    const heading = this.renderRoot.querySelector<HTMLElement>("h1");
-    if (!this.#awaited || !heading) return;
-    const { from } = this.#awaited;
+    if (!this.#awaited) return;
+    const { from, to } = this.#awaited;
+    const place = this.renderRoot.querySelector<HTMLElement>(to);
+    if (!place) return;
     this.#awaited = undefined;
     // Whoever has gone on meanwhile is left where they are.
     const now = deepestFocus();
-    if (now === from || now === document.body) heading.focus({ preventScroll: true });
+    if (now === from || now === document.body) place.focus({ preventScroll: to === "h1" });
   }
 }

@@ -24,6 +24,9 @@ async function tabTo(page, locator) {
   assert.fail(`${locator} is not reached with Tab`);
 }
 
+const hasFocus = (locator) => locator.evaluate((element) => element.matches(":focus"));
+const heading = (page, name) => page.getByRole("heading", { name, level: 1 }).waitFor();
+
 async function press(page, locator) {
   await tabTo(page, locator);
   await page.keyboard.press("Enter");
@@ -85,6 +88,54 @@ test("nothing but a keyboard", async () => {
   await press(page, page.getByRole("button", { name: "Undo" }));
   await page.locator("pulse-toasts").getByText("Undone.").waitFor();
   await untilEqual(atServer, 81);
+  assert.deepEqual(device.complaints, []);
+  await device.close();
+});
+
+/** Shows that single keys lead to screens and fields, mean nothing where a person types, and can be
+ * switched off for good. */
+test("single keys", async () => {
+  const device = await bench.device();
+  const page = await device.open();
+  const quick = page.getByLabel("Quick add");
+  const search = page.getByLabel("Search");
+  const keys = async (...pressed) => {
+    for (const key of pressed) await page.keyboard.press(key);
+  };
+  await keys("g", "r");
+  await heading(page, "Trends");
+  await keys("n");
+  await untilEqual(() => hasFocus(quick), true);
+  await keys("n", "/", "g", "s");
+  assert.equal(await quick.inputValue(), "n/gs");
+  await heading(page, "Today");
+  await page.reload();
+  await heading(page, "Today");
+  await keys("/");
+  await untilEqual(() => hasFocus(search), true);
+  await keys("g", "t");
+  assert.equal(await search.inputValue(), "gt");
+  await heading(page, "Timeline");
+  await press(page, page.getByRole("link", { name: "Settings", exact: true }));
+  await heading(page, "Settings");
+  await keys("g", "Shift+S");
+  await heading(page, "Sync");
+  await keys("g", "x", "r");
+  await heading(page, "Sync");
+
+  await press(page, page.getByRole("link", { name: "Settings", exact: true }));
+  const choice = page.getByRole("checkbox", { name: "Single keys as shortcuts" });
+  await tabTo(page, choice);
+  await keys("Space");
+  await page.reload();
+  await heading(page, "Settings");
+  assert.equal(await choice.isChecked(), false);
+  await keys("n", "/", "g", "r");
+  // Whatever a key had led to would be there before the answer to another one.
+  await tabTo(page, choice);
+  await heading(page, "Settings");
+  await keys("Space", "g", "r");
+  await heading(page, "Trends");
   assert.deepEqual(device.complaints, []);
   await device.close();
 });

@@ -1,4 +1,4 @@
-// The look, the network and the space, of this device.
+// The look, the keyboard, the network and the space, of this device.
 
 import type { Status, Storage } from "@clarity/sync";
 import { css, html, nothing } from "lit";
@@ -6,6 +6,7 @@ import type { TemplateResult } from "lit";
 import { shownBytes } from "../bytes.js";
 import { install } from "../installing.js";
 import { Screen } from "../screen.js";
+import { hasShortcuts, switchShortcuts } from "../shortcuts.js";
 import { store } from "../store.js";
 import { words } from "../strings.js";
 import { THEMES, chooseTheme, chosenTheme } from "../theme.js";
@@ -36,7 +37,7 @@ class Settings extends Screen {
 
   override render(): TemplateResult {
     return html`<h1 tabindex="-1">${words.settings.title}</h1>
-      ${this.#look()} ${this.#network()} ${this.#space()}`;
+      ${this.#look()} ${this.#keyboard()} ${this.#network()} ${this.#space()}`;
   }
 
   #look(): TemplateResult {
@@ -47,6 +48,16 @@ class Settings extends Screen {
         .checked=${theme === chosen} @change=${() => chooseTheme(theme)} />
         ${words.settings.themes[theme]}</label>`)}
     </fieldset>`;
+  }
+
+  #keyboard(): TemplateResult {
+    const change = (event: Event): void => switchShortcuts((event.target as HTMLInputElement).checked);
+    const s = words.settings;
+    return html`<section class="card"><h2>${s.keyboard}</h2>
+      <label class="check"><input type="checkbox" aria-describedby="keys" .checked=${hasShortcuts()}
+        @change=${change} />${s.shortcuts}</label>
+      <p id="keys" class="muted">${s.shortcutsBody}</p>
+    </section>`;
   }
 
   #network(): TemplateResult {
