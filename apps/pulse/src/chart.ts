@@ -17,8 +17,13 @@ export interface Line {
 }
 
 const HEIGHT = 280;
-const FONT = "13px system-ui, sans-serif";
 const DAY_S = 86_400;
+/** The room that a date at the axis takes, and a value, with text of the usual size. */
+const MARK_WIDTH = 64;
+const VALUE_WIDTH = 68;
+const MARK_HEIGHT = 50;
+/** As wide as a chart must be for each time that its text is larger than usual. */
+const WIDTH_PER_SCALE = 300;
 
 class Chart extends LitElement {
   static override styles = [
@@ -76,8 +81,7 @@ class Chart extends LitElement {
   #resize(width: number): void {
     if (width === this.#width || width === 0) return;
     this.#width = width;
-    if (this.#plot) this.#plot.setSize({ width, height: HEIGHT });
-    else this.#draw();
+    this.#draw();
   }
 
   #draw(): void {
@@ -85,6 +89,12 @@ class Chart extends LitElement {
     if (!place || this.#width === 0 || this.lines.length === 0) return;
     this.#plot?.destroy();
     this.#plot = new uPlot(this.#options(), this.#data(), place);
+  }
+
+  /** How many times as large as usual text is, as far as the chart has room for it. */
+  get #scale(): number {
+    const wanted = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    return Math.max(1, Math.min(wanted, this.#width / WIDTH_PER_SCALE));
   }
 
   #data(): uPlot.AlignedData {
@@ -124,14 +134,22 @@ class Chart extends LitElement {
       series.push({ ...edge, label: "lowest" }, { ...edge, label: "highest" });
       bands.push({ series: [at + 2, at + 1], fill: band });
     });
-    const axis: uPlot.Axis = { stroke: ink, font: FONT, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
+    const scale = this.#scale;
+    const font = `${13 * scale}px system-ui, sans-serif`;
+    const axis: uPlot.Axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
     return {
       width: this.#width,
       height: HEIGHT,
-      // Days are days in UTC, as the store has them.
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       scales: { x: { range: ({ data: [at] }) => this.#ends(at[0]!, at.at(-1)!) }, y: { range: this.#height } },
-      axes: [{ ...axis, space: 64, values: (_, at) => this.#marks(at) }, { ...axis, size: 68 }],
+      axes: [
+        {
+          ...axis,
+          size: MARK_HEIGHT * scale,
+          splits: (plot, _, from, to) => this.#beginnings(from, to, plot.width / scale),
+          values: (_, at) => at.map((seconds) => this.#mark(seconds)),
+        },
+        { ...axis, size: VALUE_WIDTH * scale },
+      ],
       series,
       bands,
       legend: { show: false },
@@ -152,10 +170,17 @@ class Chart extends LitElement {
     return [from === 0 ? 0 : from - room, most + room];
   };
 
-  /** The dates of the axis; one that would be written as the one before is left out. */
-  #marks(at: readonly number[]): string[] {
-    const marks = at.map((seconds) => this.#mark(seconds));
-    return marks.map((mark, index) => (mark === marks[index - 1] ? "" : mark));
+  /** Where days or months begin in UTC, as the store has them: as many of them as have room. */
+  #beginnings(from: number, to: number, width: number): number[] {
+    const first = new Date(from * 1000);
+    const [year, month, day] = [first.getUTCFullYear(), first.getUTCMonth(), first.getUTCDate()];
+    const of = (index: number): number =>
+      (this.monthly ? Date.UTC(year, month + index) : Date.UTC(year, month, day + index)) / 1000;
+    const all: number[] = [];
+    for (let index = 0; of(index) <= to; index += 1) if (of(index) >= from) all.push(of(index));
+    const step = Math.ceil((all.length * MARK_WIDTH) / width);
+    // Counted from the newest, which is where a person looks first.
+    return all.filter((_, index) => (all.length - 1 - index) % step === 0);
   }
 
   /** A date in few letters, for the axis. */

@@ -30,7 +30,7 @@ export const NAMES: Readonly<Record<string, string>> = {
   rows_pulled: "Entries received",
   syncs: "Syncs",
   syncs_failed: "Syncs interrupted",
-  average_sync_ms: "A sync takes, in milliseconds",
+  average_sync_ms: "A sync takes",
   last_sync: "Last sync",
   requests_succeeded: "Requests answered",
   requests_failed: "Requests not answered",

@@ -21,10 +21,15 @@ export const entryRowStyles = css`
   .entry .value { font-weight: 600; text-align: end; overflow-wrap: anywhere; }
   .entry.long { grid-template-columns: 4.2rem 1fr; }
   .entry.long .value { font-weight: 400; text-align: start; grid-column: 2; }
-  @media (max-width: 340px) {
+  .list > li { container-type: inline-size; }
+  @container (max-width: 18rem) {
     .entry, .entry.long { grid-template-columns: 1fr auto; }
     .entry .time { grid-column: 1 / -1; }
     .entry.long .value { grid-column: 1 / -1; }
+  }
+  @container (max-width: 11rem) {
+    .entry { grid-template-columns: 1fr; }
+    .entry .value { text-align: start; }
   }
 `;
 
@@ -104,7 +109,7 @@ export function entryRow({ entity, other }: Row, marks: Marks): TemplateResult {
 
 export function badges(pending: boolean, { hasAccount, inConflict }: Marks): TemplateResult | typeof nothing {
   if (inConflict) {
-    return html`<span class="badge conflict">${icon("fork")}${words.badges.conflict}</span>`;
+    return html`<span class="badge conflict">${icon("conflicts")}${words.badges.conflict}</span>`;
   }
   if (!pending || !hasAccount) return nothing;
   return html`<span class="badge waiting">${icon("clock")}${words.badges.waiting}</span>`;

@@ -7,7 +7,8 @@ export const frame = css`
   .skip { position: fixed; top: 0.5rem; inset-inline-start: 0.5rem; z-index: 10; transform: translateY(-200%); }
   .skip:focus { transform: none; }
   header {
-    position: sticky; top: 0; z-index: 5; min-height: 56px; padding: 0.35rem 1rem;
+    position: sticky; top: 0; z-index: 5; min-height: 56px; padding: 0.35rem min(1rem, 5vw);
+    container-type: inline-size;
     padding-top: max(0.35rem, env(safe-area-inset-top));
     display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center;
     justify-content: space-between;
@@ -17,11 +18,13 @@ export const frame = css`
     display: flex; gap: 0.6rem; align-items: center; min-height: 44px;
     color: var(--ink); font-weight: 700; text-decoration: none;
   }
+  /* With large text on a narrow phone the words have all of the bar; "Today" leads there, too. */
+  @container (max-width: 14rem) { .brand { display: none; } }
   @media (max-width: 520px) {
     .brand span { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
     header { flex-wrap: nowrap; }
   }
-  main { padding: 1.25rem 1rem 7rem; max-width: 62rem; }
+  main { padding: 1.25rem min(1rem, 5vw) 7rem; max-width: 62rem; }
   /* What is hidden for the eye only is placed in it, and makes the page no longer. */
   main { position: relative; }
   main:focus { outline: none; }
@@ -36,8 +39,11 @@ export const frame = css`
   nav a {
     flex: 1 1 0; min-width: 0; min-height: 56px; padding: 0.35rem 0.1rem; gap: 0.1rem;
     display: flex; flex-direction: column; align-items: center; justify-content: center;
-    color: var(--muted); text-decoration: none; font-size: 0.75rem;
+    color: var(--muted); text-decoration: none;
+    /* Its words stay whole, and the bar low, however large the text is. */
+    font-size: min(0.75rem, 4vw);
   }
+  nav a .icon { width: min(1.5rem, 8vw); height: min(1.5rem, 8vw); }
   nav a span { overflow-wrap: anywhere; text-align: center; line-height: 1.15; }
   nav a[aria-current] { color: var(--accent); font-weight: 700; }
   nav a[aria-current] .icon { stroke-width: 2.6; }
@@ -53,6 +59,7 @@ export const frame = css`
       min-height: 44px; padding: 0.4rem 0.8rem; border-radius: 10px; font-size: 1rem;
       color: var(--ink);
     }
+    nav a .icon { width: 1.25rem; height: 1.25rem; }
     nav a:hover { background: var(--raised); }
     nav a[aria-current] { background: var(--raised); }
     nav .narrow { display: none; }

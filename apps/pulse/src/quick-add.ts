@@ -19,7 +19,8 @@ class QuickAdd extends LitElement {
     ui,
     css`
       form { margin-bottom: 1.5rem; }
-      .line { display: flex; gap: 0.5rem; }
+      .line { display: flex; flex-wrap: wrap; gap: 0.5rem; }
+      .line input { flex: 1 1 7rem; width: auto; min-width: 0; }
       p { margin: 0.35rem 0 0; min-height: 1.4em; }
     `,
   ];

@@ -7,7 +7,7 @@ export const ui = css`
   :host { display: block; color: var(--ink); }
   :host([hidden]) { display: none; }
   *, *::before, *::after { box-sizing: border-box; }
-  h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 1rem; overflow-wrap: anywhere; }
+  h1 { font-size: min(1.6rem, 12vw); line-height: 1.2; margin: 0 0 1rem; overflow-wrap: anywhere; }
   h2 { font-size: 1.1rem; line-height: 1.3; margin: 0 0 0.75rem; }
   h1:focus { outline: none; }
   p { margin: 0 0 0.75rem; }
@@ -22,9 +22,10 @@ export const ui = css`
     background: var(--surface);
     border: 1px solid var(--line);
     border-radius: var(--radius);
-    padding: 1rem;
+    padding: 1rem min(1rem, 5vw);
     margin: 0 0 1rem;
   }
+  .card > :last-child { margin-bottom: 0; }
   .row { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: center; }
   .spread { justify-content: space-between; }
   .wrap { overflow-wrap: anywhere; min-width: 0; }
@@ -32,7 +33,8 @@ export const ui = css`
     font: inherit;
     font-weight: 600;
     min-height: 44px;
-    padding: 0.5rem 1.1rem;
+    max-width: 100%;
+    padding: 0.5rem min(1.1rem, 6vw);
     border-radius: 10px;
     border: 1px solid var(--control-line);
     background: var(--surface);
@@ -72,6 +74,8 @@ export const ui = css`
     border: 1px solid var(--control-line); border-radius: 8px; padding: 0.4rem 0.9rem;
     margin-inline-end: 0.75rem;
   }
+  /* Browsers do not wrap these: what has no room is cut. */
+  input[type="file"], input[type="datetime-local"] { font-size: min(1rem, 5vw); }
   textarea { min-height: 6rem; resize: vertical; }
   input[type="checkbox"], input[type="radio"] {
     width: 1.35rem; height: 1.35rem; min-height: 0; flex: none; margin: 0;
@@ -80,18 +84,31 @@ export const ui = css`
   input[aria-invalid="true"], textarea[aria-invalid="true"] { border: 2px solid var(--red); }
   fieldset { border: 0; padding: 0; margin: 0 0 1rem; min-width: 0; }
   .field { margin-bottom: 1rem; }
-  .check { display: flex; gap: 0.75rem; align-items: center; min-height: 44px; font-weight: 400; margin: 0; }
+  .check { display: flex; gap: 0.75rem; align-items: center; min-height: 44px; padding-block: 0.25rem; font-weight: 400; margin: 0; }
   .list { list-style: none; margin: 0; padding: 0; }
   .card.list { padding: 0.25rem 1rem; margin-bottom: 1.5rem; }
   .list > li { border-top: 1px solid var(--line); }
   .list > li:first-child { border-top: 0; }
-  .scroll { overflow-x: auto; }
   table { border-collapse: collapse; width: 100%; }
-  th, td { text-align: start; padding: 0.45rem 0.75rem 0.45rem 0; vertical-align: top; }
+  th, td { text-align: start; padding: 0.45rem 0; padding-inline-end: 0.75rem; vertical-align: top; }
+  th:last-child, td:last-child { padding-inline-end: 0; }
   tr + tr > *, tbody tr > * { border-top: 1px solid var(--line); }
   th { font-weight: 600; }
   td.number, th.number { text-align: end; white-space: nowrap; }
   th.number { white-space: normal; }
+  .scroll { overflow-x: auto; container-type: inline-size; }
+  /* Where its columns have no room beside each other, each row says what its values are. */
+  @container (max-width: 30rem) {
+    .scroll table, .scroll caption, .scroll tbody { display: block; }
+    .scroll caption { text-align: start; font-weight: 600; }
+    .scroll thead { display: none; }
+    .scroll tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 0.45rem 0; }
+    .scroll tbody tr + tr { border-top: 1px solid var(--line); }
+    .scroll tbody tr > * { border: 0; padding: 0; }
+    .scroll th { flex-basis: 100%; }
+    .scroll td.number { text-align: start; white-space: normal; }
+    .scroll td::before { content: attr(data-label) " "; color: var(--muted); }
+  }
   dl { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: 0.4rem 1rem; margin: 0 0 1rem; }
   dt { color: var(--muted); }
   dd { margin: 0; overflow-wrap: anywhere; }
@@ -109,7 +126,7 @@ export const ui = css`
     border: 1px solid currentColor;
     border-radius: 999px;
     padding: 0.05rem 0.5rem;
-    white-space: nowrap;
+    max-width: 100%;
   }
   .badge.waiting { color: var(--yellow); }
   .badge.conflict { color: var(--violet); }

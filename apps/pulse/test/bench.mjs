@@ -206,11 +206,21 @@ export class Device {
     await this.page.locator("clarity-sync-status").getByText(words).first().waitFor();
   }
 
-  /** Takes a picture for a person to look at. */
+  /** Takes a picture for a person to look at, and one of what a phone shows by scrolling. */
   async picture(name) {
     if (!PICTURES) return;
     await mkdir(PICTURES, { recursive: true });
-    await this.page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
+    const take = (of) => this.page.screenshot({ path: join(PICTURES, `${of}.png`), fullPage: true });
+    await take(name);
+    const below = await this.page.evaluate(() => {
+      const main = document.querySelector("pulse-app")?.shadowRoot.querySelector("main");
+      return main ? main.scrollHeight - main.clientHeight : 0;
+    });
+    if (below <= 0) return;
+    const viewport = this.page.viewportSize();
+    await this.page.setViewportSize({ ...viewport, height: viewport.height + below });
+    await take(`${name}-whole`);
+    await this.page.setViewportSize(viewport);
   }
 
   close() {

@@ -40,7 +40,7 @@ async function inConflict(name, options = {}) {
   await a.untilChip("Up to date");
   await b.context.setOffline(false);
   await b.go("conflicts");
-  await b.page.getByRole("link", { name: /^Weight Differs in: Value/ }).click();
+  await b.page.getByRole("link", { name: /^Weight .* Differs in: Value/ }).click();
   await b.page.getByRole("button", { name: "Keep my version" }).waitFor();
   return { a, b };
 }
@@ -85,6 +85,7 @@ test("values from right to left", async () => {
   await readsInOrder(page, "81 kg");
   await both.b.go("today");
   await readsInOrder(page, "81 kg");
+  await page.locator("pulse-today .tile").getByText("Two versions").waitFor();
   await page.evaluate(() => (document.documentElement.dir = ""));
   await both.b.go("conflicts");
   await page.getByRole("link", { name: /Differs in: Value/ }).click();

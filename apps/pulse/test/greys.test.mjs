@@ -69,7 +69,8 @@ test("states differ without colours", async () => {
   await page.evaluate(() => (document.documentElement.style.filter = ""));
 });
 
-/** Shows that no screen needs scrolling to the side with text twice as large, 320 pixels wide. */
+/** Shows that no screen needs scrolling to the side with text twice as large, 320 pixels wide, and
+ * that most of the height is the screen's. */
 test("text twice as large on a narrow phone", async () => {
   const { page } = device;
   await page.evaluate(() => (document.documentElement.style.fontSize = "200%"));
@@ -87,6 +88,8 @@ test("text twice as large on a narrow phone", async () => {
       return Math.max(document.documentElement.scrollWidth, main.scrollWidth);
     });
     if (width > NARROW.width) found.push(`${screen}: ${width} wide`);
+    const { height } = await page.locator("#main").boundingBox();
+    if (height < NARROW.height / 2) found.push(`${screen}: ${height} high`);
     await device.picture(`large-${screen.replaceAll("/", "-")}`);
   }
   assert.deepEqual(found, []);

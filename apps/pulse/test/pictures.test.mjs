@@ -96,9 +96,12 @@ async function tooWide(page) {
     const found = [];
     if (document.documentElement.scrollWidth > width) found.push("page");
     if (main.scrollWidth > main.clientWidth) found.push("main");
-    // What is in a part that scrolls by itself, such as a table, may be wider.
+    // What is in a part that scrolls by itself may be wider; a table fits all the same.
     const look = (parent) => {
       for (const element of parent.children) {
+        if (element.matches(".scroll") && element.scrollWidth > element.clientWidth) {
+          found.push(`table: ${element.textContent.trim().slice(0, 40)}`);
+        }
         if (element.matches(".scroll, .u-wrap, .skip, svg")) continue;
         const { left, right, width: own } = element.getBoundingClientRect();
         const isHidden = own <= 1 || getComputedStyle(element).visibility === "hidden";

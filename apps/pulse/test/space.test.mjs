@@ -34,7 +34,7 @@ after(() => bench.stop());
 async function figures(page, type) {
   const header = page.getByRole("rowheader", { name: type, exact: true });
   const cells = page.getByRole("row").filter({ has: header }).getByRole("cell");
-  const [entries, , away] = await cells.allInnerTexts();
+  const [entries, away] = await cells.allInnerTexts();
   return [entries, away].map((text) => Number(text.replaceAll(",", "")));
 }
 

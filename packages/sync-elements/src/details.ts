@@ -70,12 +70,15 @@ export class ClaritySyncDetails extends LiveElement {
         display: flex;
         gap: 0.75rem;
         justify-content: space-between;
-        align-items: start;
+        align-items: center;
       }
       .state {
+        flex-wrap: wrap;
         justify-content: start;
+        align-items: start;
       }
       .state > div {
+        flex: 1 1 8rem;
         min-inline-size: 0;
         overflow-wrap: anywhere;
       }
@@ -279,7 +282,7 @@ export class ClaritySyncDetails extends LiveElement {
                 : html`<div>
                     <dt class="soft">${words.text("details.error")}</dt>
                     <dd>
-                      ${status.last_error}
+                      ${this.names.message(status.last_error)}
                       ${status.last_error_at === null
                         ? nothing
                         : html`· ${words.ago(status.last_error_at, this.time)}`}

@@ -138,6 +138,11 @@ export class ClarityFailedOperations extends SyncElement {
   }
 }
 
+/** As much of a value as fits into a sentence: a long text would put the question out of sight. */
+const SHOWN_MAX = 200;
+const cut = (value: string): string =>
+  value.length <= SHOWN_MAX ? value : `${[...value].slice(0, SHOWN_MAX).join("").trimEnd()}…`;
+
 /** What a preview says would be lost, in words. */
 export function lossOf(preview: Preview, names: Names): string {
   const { words } = names;
@@ -148,8 +153,8 @@ export function lossOf(preview: Preview, names: Names): string {
     return entity.fields.map(({ field, before, after }) =>
       words.text("failed.lose.field", {
         field: names.field(entity.type, field),
-        before: names.value(entity.type, field, before),
-        after: names.value(entity.type, field, after),
+        before: cut(names.value(entity.type, field, before)),
+        after: cut(names.value(entity.type, field, after)),
       }),
     );
   });

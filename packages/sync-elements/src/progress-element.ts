@@ -109,8 +109,9 @@ export class ClaritySyncProgress extends SyncElement {
     const { run = 0, over = true } = this.progress ?? {};
     const isIdle = this.value === undefined && (run === 0 || over);
     const isOver = isIdle || (this.value !== undefined && total > 0 && done >= total);
-    const fallback = this.progress?.operation || this.words.text("progress.label");
-    const label = this.label ?? fallback;
+    const said = this.progress?.operation || this.words.text("progress.label");
+    // The engine says it as a part of a sentence.
+    const label = this.label ?? said.charAt(0).toUpperCase() + said.slice(1);
     return { done, total, part: this.#steadyPart(done, total), isOver, label };
   }
 

@@ -38,10 +38,12 @@ export class ClaritySyncStatus extends LiveElement {
         align-items: center;
         border-radius: 22px;
         max-inline-size: 100%;
+        padding-inline: min(0.9rem, 4vw);
         text-align: start;
       }
       .together {
         display: inline-flex;
+        flex-wrap: wrap;
         gap: 0.45rem;
         align-items: center;
       }
@@ -58,7 +60,8 @@ export class ClaritySyncStatus extends LiveElement {
         white-space: nowrap;
       }
       .words {
-        overflow-wrap: anywhere;
+        overflow-wrap: break-word;
+        min-inline-size: 0;
       }
       .orange [data-icon="syncing"] {
         animation: turn 2s linear infinite;

@@ -85,7 +85,7 @@ export const shared = css`
     background: var(--_surface);
     border: 1px solid var(--_line);
     border-radius: var(--_radius);
-    padding: 0.875rem 1rem;
+    padding: 0.875rem min(1rem, 5vw);
     overflow-wrap: anywhere;
   }
   .unseen {
@@ -141,7 +141,7 @@ export const shared = css`
     background: var(--_surface);
     border: 1px solid var(--_edge);
     border-radius: calc(var(--_radius) - 4px);
-    padding: 0.4rem 0.9rem;
+    padding: 0.4rem min(0.9rem, 5vw);
     cursor: pointer;
   }
   button:hover {

@@ -70,7 +70,8 @@ test("the changed part of a text", () => {
   assert.deepEqual(resolution.changedPart("same", "same"), ["same", "", ""]);
 });
 
-/** Shows that what a discard would lose is told field by field, with what goes along. */
+/** Shows that what a discard would lose is told field by field, with what goes along, and that a long
+ * text does not put the question out of sight. */
 test("a loss in words", () => {
   const fields = [{ field: "diastolic", before: 80, after: null }];
   const preview = {
@@ -82,6 +83,10 @@ test("a loss in words", () => {
     lossOf(preview, new Names(new Words("en-GB"))),
     "You will lose: Diastolic 80 → —. 1 change that needs it goes with it.",
   );
+  fields[0] = { field: "note", before: "😀 long ".repeat(1_000), after: null };
+  const said = lossOf(preview, new Names(new Words("en-GB")));
+  assert.match(said, /^You will lose: Note (😀 long )+😀 \w+… → —\./u);
+  assert.ok(said.length < 400, said);
 });
 
 /** Shows that the log has one event for each run that did something, and each new problem. */

@@ -21,8 +21,7 @@ class Add extends Screen {
     ui,
     css`
       nav { display: flex; flex-wrap: wrap; gap: 0.5rem; margin-bottom: 1.25rem; }
-      nav a { font-weight: 500; padding: 0.4rem 0.9rem; border-radius: 999px; }
-      nav a[aria-current] {
+      nav a.button[aria-current] {
         background: var(--accent); color: var(--on-accent); border-color: var(--accent);
       }
       .card { max-width: 34rem; }

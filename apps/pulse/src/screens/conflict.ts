@@ -12,7 +12,7 @@ import { words } from "../strings.js";
 import { ui } from "../ui.js";
 import { Watch } from "../watch.js";
 import { exactWhen } from "../when.js";
-import { reason } from "./conflicts.js";
+import { entryTime, reason } from "./conflicts.js";
 
 type Side = "mine" | "server" | "own";
 
@@ -22,11 +22,14 @@ class Conflict extends Screen {
     css`
       td label { font-weight: 400; margin: 0; }
       td label.check { align-items: flex-start; padding-block: 0.5rem; }
+      @media (min-width: 701px) {
+        .choices th[scope="row"], .choices td:first-of-type { padding-top: 0.95rem; }
+      }
       .own { display: flex; flex-wrap: wrap; gap: 0.5rem 0.75rem; align-items: center; }
       .own input[type="text"] { flex: 1 1 6rem; min-width: min(6rem, 100%); max-width: 14rem; }
       .bar { margin-top: 1rem; }
       [role="alert"] { font-weight: 600; color: var(--violet); }
-      [role="alert"]:empty { margin: 0; }
+      p:empty { margin: 0; }
       @media (max-width: 700px) {
         thead { display: none; }
         table, tbody, tr, th, td { display: block; border: 0; }
@@ -99,6 +102,7 @@ class Conflict extends Screen {
     const fields = this.#context(conflict);
     return html`<h1 tabindex="-1">${nameOf(conflict.type, fields)}
         ${conflict.type === "ManualReading" ? nothing : html`<bdi class="muted">${valueOf(conflict.type, fields)}</bdi>`}</h1>
+      <p>${entryTime(this.#entity.value)}</p>
       <p>${reason(conflict)}</p>
       <p role="alert">${this.moved ? words.conflicts.moved : nothing}</p>
       <div class="card">${this.#table(conflict, fields)}
@@ -119,10 +123,10 @@ class Conflict extends Screen {
 
   #table(conflict: ConflictInfo, fields: Fields): TemplateResult {
     const c = words.conflicts;
-    return html`<table>
+    return html`<table class=${conflict.deleted_by === null ? "choices" : nothing}>
       <thead><tr><th scope="col">${c.field}</th><th scope="col">${c.before}</th>
-        <th scope="col">${c.mine}<br /><span class="small muted">${exactWhen(conflict.local_changed_at)}</span></th>
-        <th scope="col">${c.server}<br /><span class="small muted">${exactWhen(conflict.server_changed_at)}</span></th>
+        <th scope="col">${c.mine}<br /><bdi class="small muted">${exactWhen(conflict.local_changed_at)}</bdi></th>
+        <th scope="col">${c.server}<br /><bdi class="small muted">${exactWhen(conflict.server_changed_at)}</bdi></th>
         ${conflict.deleted_by === null ? html`<th scope="col">${c.own}</th>` : nothing}</tr></thead>
       <tbody>${conflict.fields.map((field) => this.#row(conflict, field, fields))}</tbody>
     </table>`;

@@ -1,9 +1,9 @@
 // The entries that were changed in two places and wait for a person, the oldest first.
 
-import type { ConflictInfo, JsonValue } from "@clarity/sync";
-import { css, html } from "lit";
+import type { ConflictInfo, Entity } from "@clarity/sync";
+import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
-import { fieldName, nameOf } from "../entries.js";
+import { TIMED, fieldName, nameOf, whenOf } from "../entries.js";
 import { icon } from "../icons.js";
 import { link } from "../router.js";
 import { Screen } from "../screen.js";
@@ -24,9 +24,9 @@ class Conflicts extends Screen {
     `,
   ];
 
-  static override properties = { ...Screen.properties, metrics: { state: true } };
-  /** What was measured, by conflict: mostly the versions agree in it, and only the entry tells. */
-  declare private metrics: ReadonlyMap<number, JsonValue>;
+  static override properties = { ...Screen.properties, entities: { state: true } };
+  /** By conflict, the entry: only it tells what the versions agree in, such as what was measured. */
+  declare private entities: ReadonlyMap<number, Entity>;
 
   readonly #conflicts = new Watch<ConflictInfo[]>(this, (sync, options) =>
     sync.watchConflicts(500, options),
@@ -35,16 +35,16 @@ class Conflicts extends Screen {
 
   constructor() {
     super();
-    this.metrics = new Map();
+    this.entities = new Map();
   }
 
   async #learn(conflicts: readonly ConflictInfo[]): Promise<void> {
     await attempt(async () => {
       const learnt = conflicts.map(async ({ conflict, type, id }) => {
         const entity = await store().get({ type, id });
-        return [conflict, entity?.fields["metric"] ?? null] as const;
+        return entity ? [[conflict, entity] as const] : [];
       });
-      this.metrics = new Map(await Promise.all(learnt));
+      this.entities = new Map((await Promise.all(learnt)).flat());
     });
   }
 
@@ -61,21 +61,32 @@ class Conflicts extends Screen {
         <p class="muted">${words.conflicts.noneBody}</p></div>`;
     }
     return html`<p>${words.conflicts.body}</p>
-      <ul class="list card">${conflicts.map((conflict) => html`<li>
-        <a href=${link("conflicts", String(conflict.conflict))}>
-          ${icon("fork")} <strong>${nameOfConflict(conflict, this.metrics.get(conflict.conflict))}</strong><br />
-          ${reason(conflict)}<br />
-          <span class="small muted">${words.conflicts.when(
-            exactWhen(conflict.local_changed_at),
-            exactWhen(conflict.server_changed_at),
-          )}</span></a></li>`)}</ul>`;
+      <ul class="list card">${conflicts.map((conflict) => this.#one(conflict, this.entities.get(conflict.conflict)))}</ul>`;
+  }
+
+  #one(conflict: ConflictInfo, entity: Entity | undefined): TemplateResult {
+    return html`<li>
+      <a href=${link("conflicts", String(conflict.conflict))}>
+        ${icon("conflicts")} <strong>${nameOfConflict(conflict, entity)}</strong> ${entryTime(entity)}<br />
+        ${reason(conflict)}<br />
+        <span class="small muted">${words.conflicts.when(
+          exactWhen(conflict.local_changed_at),
+          exactWhen(conflict.server_changed_at),
+        )}</span></a></li>`;
   }
 }
 
 /** What it is about: as the entry says, or the differing fields where it was deleted here. */
-function nameOfConflict({ type, fields }: ConflictInfo, metric: JsonValue = null): string {
+function nameOfConflict({ type, fields }: ConflictInfo, entity: Entity | undefined): string {
   const differing = fields.find(({ field }) => field === "metric");
-  return nameOf(type, { metric: metric ?? differing?.local ?? differing?.base ?? null });
+  const metric = entity?.fields["metric"] ?? differing?.local ?? differing?.base ?? null;
+  return nameOf(type, { metric });
+}
+
+/** When it happened, where an entry says so: many have the same name. */
+export function entryTime(entity: Entity | null | undefined): TemplateResult | typeof nothing {
+  if (!entity || !TIMED[entity.type]) return nothing;
+  return html`<bdi class="muted">${exactWhen(whenOf(entity))}</bdi>`;
 }
 
 export function reason({ deleted_by, fields }: ConflictInfo): string {

@@ -141,7 +141,7 @@ const said = (name: string, value: string): string =>
 function shown(name: string, value: unknown): string {
   const d = words.diagnostics;
   if (value === null || value === undefined || value === "") {
-    return TIMES.has(name) ? d.never : words.nothing;
+    return TIMES.has(name) && name !== "oldest_waiting" ? d.never : words.nothing;
   }
   if (typeof value === "boolean") return value ? d.yes : d.no;
   if (Array.isArray(value)) return value.map((part) => shown(name, part)).join(", ") || words.nothing;
@@ -150,6 +150,7 @@ function shown(name: string, value: unknown): string {
   }
   if (typeof value !== "number") return VALUES[name]?.[String(value)] ?? said(name, String(value));
   if (TIMES.has(name)) return exactWhen(value);
+  if (name.endsWith("_ms")) return `${value.toLocaleString()} ms`;
   return name.includes("bytes") ? shownBytes(value) : value.toLocaleString();
 }
 

@@ -150,8 +150,9 @@ class Entry extends Screen {
   #past(): TemplateResult {
     const past = [...(this.#history.value ?? [])].reverse();
     return html`<div class="card"><h2>${words.entry.history}</h2>
-      ${past.length === 0 ? html`<p class="muted">${words.entry.historyEmpty}</p>` : nothing}
-      <ul class="list history">${past.map((entry) => html`<li>${this.#lost(entry)}</li>`)}</ul>
+      ${past.length === 0
+        ? html`<p class="muted">${words.entry.historyEmpty}</p>`
+        : html`<ul class="list history">${past.map((entry) => html`<li>${this.#lost(entry)}</li>`)}</ul>`}
     </div>`;
   }
 

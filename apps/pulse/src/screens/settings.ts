@@ -21,7 +21,7 @@ const MB = 1_000_000;
 const BUDGETS = [50 * MB, 100 * MB, 250 * MB, 500 * MB, 1_000 * MB, 4_000 * MB];
 
 class Settings extends Screen {
-  static override styles = [ui, css`.card { max-width: 44rem; } select { max-width: 16rem; }`];
+  static override styles = [ui, css`.card { max-width: 44rem; } select { max-width: 16rem; } .check + .row { margin-top: 0.5rem; }`];
   static override properties = { ...Screen.properties, persistent: { state: true } };
   declare private persistent: boolean | undefined;
 
@@ -113,14 +113,17 @@ class Settings extends Screen {
 
   #types(storage: Storage): TemplateResult {
     const s = words.settings;
+    // Not every browser's store can tell how much room each kind takes.
+    const isSized = storage.types.some(({ bytes }) => bytes !== null);
+    const size = (bytes: number | null): string => bytes === null ? words.nothing : shownBytes(bytes);
     return html`<div class="scroll" tabindex="0" role="region" aria-label=${s.byType}><table>
       <thead><tr><th scope="col">${s.type}</th><th scope="col" class="number">${s.entries}</th>
-        <th scope="col" class="number">${s.size}</th><th scope="col" class="number">${s.givenUp}</th></tr></thead>
+        ${isSized ? html`<th scope="col" class="number">${s.size}</th>` : nothing}<th scope="col" class="number">${s.givenUp}</th></tr></thead>
       <tbody>${storage.types.map((type) => html`<tr>
         <th scope="row">${words.types[type.type] ?? type.type}</th>
-        <td class="number">${type.entities.toLocaleString()}</td>
-        <td class="number">${type.bytes === null ? words.nothing : shownBytes(type.bytes)}</td>
-        <td class="number">${type.evicted.toLocaleString()}</td></tr>`)}</tbody>
+        <td class="number" data-label=${s.entries}>${type.entities.toLocaleString()}</td>
+        ${isSized ? html`<td class="number" data-label=${s.size}>${size(type.bytes)}</td>` : nothing}
+        <td class="number" data-label=${s.givenUp}>${type.evicted.toLocaleString()}</td></tr>`)}</tbody>
     </table></div>`;
   }
 

@@ -27,8 +27,8 @@ class Timeline extends Screen {
     css`
       .head { margin-bottom: 1rem; }
       .head h1 { margin: 0; }
-      .head label { margin: 0; min-width: 0; display: flex; gap: 0.5rem; align-items: center; font-weight: 400; }
-      .head select { flex: 1; width: auto; min-width: 0; }
+      .head label { margin: 0; min-width: 0; display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; font-weight: 400; }
+      .head select { flex: 1 1 9rem; width: auto; min-width: 0; }
       section h2 { margin: 1.25rem 0 0.5rem; font-size: 1rem; color: var(--muted); }
       .field { margin-bottom: 0.5rem; }
       [role="status"]:empty { margin: 0; }

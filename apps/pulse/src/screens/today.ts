@@ -1,10 +1,10 @@
 // The first screen: the latest value of each metric, and a line to add another one.
 
-import type { Account, Page } from "@clarity/sync";
+import type { Account, ConflictInfo, Entity, Page } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { number, pressure, sourceOf, valueOf, whenOf } from "../entries.js";
-import { rowsOf } from "../entry-row.js";
+import { badges, rowsOf } from "../entry-row.js";
 import { icon } from "../icons.js";
 import { PRESSURE } from "../kinds.js";
 import { Latest } from "../latest.js";
@@ -26,7 +26,8 @@ interface Tile {
   readonly label: string;
   readonly value: string;
   readonly detail: string;
-  readonly pending: boolean;
+  /** What is shown: nothing, an entry, or both of a blood pressure. */
+  readonly of: readonly Entity[];
   readonly href: string;
 }
 
@@ -57,6 +58,9 @@ class Today extends Screen {
   readonly #systolic = new Latest(this, SYSTOLIC.id, PRESSURES);
   readonly #diastolic = new Latest(this, DIASTOLIC.id, PRESSURES);
   readonly #account = new Watch<Account | null>(this, (sync, options) => sync.watchAccount(options));
+  readonly #conflicts = new Watch<ConflictInfo[]>(this, (sync, options) =>
+    sync.watchConflicts(500, options),
+  );
   readonly #notes = new Watch<Page>(this, (sync, options) =>
     sync.watchQuery("Note", { order_by: "at_ms", descending: true, limit: 3 }, options),
   );
@@ -94,13 +98,13 @@ class Today extends Screen {
   #tiles(): Tile[] {
     const tiles = METRICS.map(({ id, label }): Tile => {
       const entity = this.#latest.get(id)?.entity;
-      if (!entity) return { id, label, value: "", detail: "", pending: false, href: link("add", id) };
+      if (!entity) return { id, label, value: "", detail: "", of: [], href: link("add", id) };
       return {
         id,
         label,
         value: valueOf(entity.type, entity.fields),
         detail: [shortWhen(whenOf(entity)), sourceOf(entity.fields)].filter((part) => part !== "").join(" · "),
-        pending: entity.pending,
+        of: [entity],
         href: link("trends", id),
       };
     });
@@ -115,13 +119,13 @@ class Today extends Screen {
     const [systolic, diastolic] = [number(high?.fields["value"]), number(low?.fields["value"])];
     const tile = { id: PRESSURE, label: "Blood pressure" };
     if (!high || systolic === undefined || diastolic === undefined) {
-      return { ...tile, value: "", detail: "", pending: false, href: link("add", PRESSURE) };
+      return { ...tile, value: "", detail: "", of: [], href: link("add", PRESSURE) };
     }
     return {
       ...tile,
       value: pressure(systolic, diastolic),
       detail: shortWhen(whenOf(high)),
-      pending: high.pending || low?.pending === true,
+      of: low ? [high, low] : [high],
       href: link("trends", PRESSURE),
     };
   }
@@ -134,11 +138,16 @@ class Today extends Screen {
       <strong class="number">${isEmpty ? none : measure(tile.value)}</strong>
       <span class="foot small muted">
         <span>${isEmpty ? words.today.add : tile.detail}</span>
-        ${tile.pending && this.#account.value
-          ? html`<span class="badge waiting">${icon("clock")}${words.badges.waiting}</span>`
-          : nothing}
+        ${badges(tile.of.some(({ pending }) => pending), {
+          hasAccount: Boolean(this.#account.value),
+          inConflict: tile.of.some((one) => this.#isOpen(one)),
+        })}
       </span>
     </a>`;
+  }
+
+  #isOpen({ type, id }: Entity): boolean {
+    return this.#conflicts.value?.some((open) => open.type === type && open.id === id) === true;
   }
 
   #list(title: string, page: Page | undefined, more?: () => void): TemplateResult | typeof nothing {

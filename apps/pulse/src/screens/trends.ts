@@ -22,6 +22,7 @@ class Trends extends Screen {
     css`
       .choices { align-items: end; margin-bottom: 1rem; }
       .choices .field { margin: 0; flex: 1 1 12rem; max-width: 20rem; }
+      @media (max-width: 600px) { .choices .field { max-width: none; } }
       .ranges { display: flex; flex-wrap: wrap; gap: 0.4rem; }
       .ranges button { padding-inline: min(0.9rem, 2.2vw); font-weight: 500; }
       .ranges button[aria-pressed="true"] {
@@ -135,7 +136,7 @@ class Trends extends Screen {
       <thead><tr><th scope="col">${t.period[periodOf(this.#range)]}</th>
         ${head.map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
       <tbody>${[...sums].reverse().map((sum) => html`<tr><th scope="row">${sum.period}</th>
-        ${row(sum).map((value) => html`<td class="number"><bdi>${value}</bdi></td>`)}</tr>`)}</tbody>
+        ${row(sum).map((value, index) => html`<td class="number" data-label=${head[index]!}><bdi>${value}</bdi></td>`)}</tr>`)}</tbody>
     </table></div>`;
   }
 }
