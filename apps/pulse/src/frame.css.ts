@@ -26,7 +26,7 @@ export const frame = css`
   }
   main { padding: 1.25rem min(1rem, 5vw) 7rem; max-width: 62rem; }
   /* What is hidden for the eye only is placed in it, and makes the page no longer. */
-  main { position: relative; }
+  main { position: relative; container-type: inline-size; }
   main:focus { outline: none; }
   main.alone { max-width: 34rem; margin: 10vh auto 0; }
   clarity-sync-details { position: relative; z-index: 7; }

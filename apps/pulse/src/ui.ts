@@ -112,6 +112,11 @@ export const ui = css`
   dl { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: 0.4rem 1rem; margin: 0 0 1rem; }
   dt { color: var(--muted); }
   dd { margin: 0; overflow-wrap: anywhere; }
+  /* Large text on a narrow phone: the width is that of the screen's part of the frame. */
+  @container (max-width: 14rem) {
+    dl { grid-template-columns: 1fr; gap: 0; }
+    dd { margin-bottom: 0.5rem; }
+  }
   @media (max-width: 400px) {
     dl.addresses { grid-template-columns: 1fr; gap: 0; }
     dl.addresses dd { margin-bottom: 0.5rem; }

@@ -21,7 +21,7 @@ const QUEUE_SHOWN = 50;
 class Diagnostics extends Screen {
   static override styles = [
     ui,
-    css`dl { grid-template-columns: min(18rem, 45%) 1fr; }
+    css`@container (min-width: 14rem) { dl { grid-template-columns: min(18rem, 45%) 1fr; } }
       .list li { padding: 0.6rem 0; }`,
   ];
   static override properties = {
@@ -128,7 +128,7 @@ class Diagnostics extends Screen {
 function pairs(values: object | undefined): TemplateResult {
   if (!values) return html`<p class="muted">${words.loading}</p>`;
   return html`<dl>${Object.entries(values).map(([name, value]) => html`
-    <dt>${named(name)}</dt><dd class="number">${shown(name, value)}</dd>`)}</dl>`;
+    <dt>${named(name)}</dt><dd class="number"><bdi>${shown(name, value)}</bdi></dd>`)}</dl>`;
 }
 
 const named = (name: string): string => NAMES[name] ?? name.replaceAll("_", " ");

@@ -135,7 +135,7 @@ class Entry extends Screen {
     return Object.keys(fields)
       .filter((field) => ![...WITHIN, inHeading, inName].includes(field))
       .map((field) => html`<dt>${fieldName(field)}</dt>
-        <dd>${shownField(field, fields[field], fields)}</dd>`);
+        <dd><bdi>${shownField(field, fields[field], fields)}</bdi></dd>`);
   }
 
   #whereItIs(): TemplateResult | typeof nothing {
@@ -161,11 +161,11 @@ class Entry extends Screen {
     const context = { ...current, ...entry.fields };
     return html`<div class="row spread">
       <strong>${words.entry.causes[entry.cause]}</strong>
-      <span class="small muted">${exactWhen(entry.at)}</span></div>
+      <bdi class="small muted">${exactWhen(entry.at)}</bdi></div>
       <dl>${Object.entries(entry.fields)
           .filter(([field]) => !WITHIN.includes(field))
           .map(([field, value]) => html`<dt>${fieldName(field)}</dt>
-            <dd>${shownField(field, value, context)}</dd>`)}
+            <dd><bdi>${shownField(field, value, context)}</bdi></dd>`)}
         ${entry.removed.map((field) => html`<dt>${fieldName(field)}</dt>
           <dd>${words.entry.removedField}</dd>`)}</dl>
       ${entry.undone_by !== null

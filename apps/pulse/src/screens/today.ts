@@ -137,7 +137,7 @@ class Today extends Screen {
       <span>${tile.label}</span>
       <strong class="number">${isEmpty ? none : measure(tile.value)}</strong>
       <span class="foot small muted">
-        <span>${isEmpty ? words.today.add : tile.detail}</span>
+        <span><bdi>${isEmpty ? words.today.add : tile.detail}</bdi></span>
         ${badges(tile.of.some(({ pending }) => pending), {
           hasAccount: Boolean(this.#account.value),
           inConflict: tile.of.some((one) => this.#isOpen(one)),
