@@ -13,7 +13,7 @@
 
 use clarity_model::{EntityKey, Epoch, Fields, Kind, Seq, Version, limits};
 use clarity_protocol::{
-    ContributedEntity, Contribution, ContributionAnswer, ContributionOutcome, Cursor, PushRequest,
+    ContributedEntity, Contribution, ContributionAnswer, ContributionOutcome, PushRequest,
     PushResponse, Restored, Row, SchemaStamp,
 };
 use clarity_store::{ConfirmedEntity, RowState, StoreError, StoredEntity};
@@ -171,8 +171,7 @@ pub(crate) fn answered(
     if answers.is_empty() {
         return Ok(());
     }
-    let cursor = pull::part(context.tx)?.cursor;
-    let cursor: Option<Cursor> = cursor.and_then(|text| serde_json::from_str(&text).ok());
+    let cursor = pull::shown(&pull::part(context.tx)?);
     for ContributionAnswer { outcome, row } in answers {
         if !context.tx.end_lost(&row.key)? {
             continue;

@@ -13,7 +13,7 @@ use crate::schedule::{
 };
 use crate::{
     ageing, contribute, fetch, held, identity, lane, network, poison, pull, push, scope, settle,
-    storage, token,
+    token,
 };
 
 /// Sends what can be sent now, and says when to look again.
@@ -559,39 +559,4 @@ pub(crate) fn note_failure(
     failure: &Failure,
 ) {
     schedule.failed(direction, failure, context.now, context.entropy);
-}
-
-/// The driver has stopped: nothing is on its way any more.
-pub(crate) fn stopped(
-    context: &mut Context<'_, '_>,
-    schedule: &mut Schedule,
-) -> Result<(), StoreError> {
-    lane::release_all(context)?;
-    held::forget(context, schedule)?;
-    schedule.pull_wanted |= schedule.is_in_flight(Direction::Pull);
-    context.tx.release_wanted(None)?;
-    schedule.in_flight.clear();
-    schedule.refreshing = false;
-    schedule.renewing_ahead = false;
-    schedule.progress.over = true;
-    context.noted.status = true;
-    Ok(())
-}
-
-/// The driver begins: nothing is on its way any more.
-pub(crate) fn started(
-    context: &mut Context<'_, '_>,
-    schedule: &mut Schedule,
-) -> Result<(), StoreError> {
-    stopped(context, schedule)?;
-    storage::recall(context, schedule)?;
-    context.tx.forget_refused_wishes()?;
-    contribute::count(context, schedule)?;
-    schedule.pull_wanted = true;
-    schedule.fetch_wanted = true;
-    schedule.sweeping = true;
-    // A wait is not made longer by time that passed while nothing ran.
-    schedule.tame_clock(context.now);
-    poison::keep_waiting(context, schedule)?;
-    Ok(())
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use clarity_model::limits::FETCH_KEYS_MAX;
 use clarity_model::{EntityKey, EntityType, LocalTime, ServerTime};
 use clarity_protocol::{
-    Cursor, Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse, SchemaStamp,
+    Failure, FetchPosition, FetchRange, FetchRequest, FetchResponse, LogMark, SchemaStamp,
 };
 use clarity_store::{RequestId, StoreError, WantedRange};
 
@@ -169,13 +169,13 @@ pub(crate) fn answered(
         context.tx.release_wanted(Some(request))?;
         return identity::reset(context, schedule);
     }
+    identity::hear(context, response.check.map(|check| LogMark { seq: response.head, check }))?;
     let range = context.tx.range_asked_by(request)?;
     let scope = pull::scope(context.tx)?;
     let only_followed = range.as_ref().is_some_and(|range| is_first_reading(range.rank));
     // An answer that is older than what was read since says nothing of what is not in it, nor of
     // what was given up since.
-    let cursor = pull::part(context.tx)?.cursor;
-    let cursor: Option<Cursor> = cursor.and_then(|text| serde_json::from_str(&text).ok());
+    let cursor = pull::shown(&pull::part(context.tx)?);
     let is_older = cursor.is_some_and(|cursor| response.head < cursor.seq);
     let arrival = if is_older { Arrival::FetchedLate } else { Arrival::Fetched };
     let count = response.rows.len();

@@ -10,7 +10,7 @@
 //! taken in as they come. A restart forgets what is held: the operation goes again with the same
 //! bytes and gets the same answer.
 
-use clarity_protocol::{Cursor, OperationAnswer, PushResponse};
+use clarity_protocol::{OperationAnswer, PushResponse};
 use clarity_store::{RequestId, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -70,9 +70,8 @@ pub(crate) fn hold(
 /// Whether pages bring everything up to a moment, so that it can be waited for.
 fn reads_in_order(context: &Context<'_, '_>, schedule: &Schedule) -> Result<bool, StoreError> {
     let part = pull::part(context.tx)?;
-    let cursor: Option<Cursor> = part.cursor.and_then(|text| serde_json::from_str(&text).ok());
     // Another kind of backend reads by its own means, and promises no order.
-    let in_order = cursor.is_some_and(|cursor| cursor.place.is_none());
+    let in_order = pull::shown(&part).is_some_and(|cursor| cursor.place.is_none());
     Ok(in_order && part.caught_up && !schedule.resync && !nothing_is_read(context, schedule))
 }
 

@@ -6,7 +6,7 @@ use clarity_store::{QueuedOperation, StoreError};
 
 use crate::context::Context;
 use crate::schedule::Schedule;
-use crate::{contribute, held, pull};
+use crate::{contribute, lifecycle, pull};
 
 /// The server knows this operation's id with other bytes: this store was copied. It takes a new
 /// incarnation, and everything that was never sent, and this operation, travels under it.
@@ -35,14 +35,14 @@ pub(crate) fn foreign_bases_below(context: &Context<'_, '_>) -> Result<Counter, 
     Ok(context.tx.state(FOREIGN_BASES_BELOW)?.unwrap_or_default())
 }
 
-/// Where the furthest position is kept that an answer to a push has named.
+/// Where the furthest position is kept that the server has named and that the cursor does not.
 const HEARD: &str = "heard";
 
-/// An answer to a push has named a position.
+/// The server has named a position.
 ///
-/// What was acknowledged and is not read back lies beyond the cursor. A server that is set back
-/// in silence to between the two would be believed, and give the version of what was acknowledged
-/// out once more, for other content.
+/// What was acknowledged or fetched, and is not read back, lies beyond the cursor. A server that is
+/// set back in silence to between the two would be believed, and give the version of what the
+/// device has out once more, for other content.
 pub(crate) fn hear(
     context: &mut Context<'_, '_>,
     named: Option<LogMark>,
@@ -55,8 +55,15 @@ pub(crate) fn hear(
     context.tx.put_state(HEARD, &named)
 }
 
-/// The furthest position that the server has named in an answer to a push, unless a cursor lies
-/// as far.
+/// A cursor is about to be forgotten, and what was read is not.
+pub(crate) fn hear_all_read(
+    context: &mut Context<'_, '_>,
+    cursor: Option<&Cursor>,
+) -> Result<(), StoreError> {
+    hear(context, cursor.filter(|cursor| cursor.place.is_none()).map(Cursor::mark))
+}
+
+/// The furthest position that the server has named, unless a cursor lies as far.
 pub(crate) fn heard_beyond(
     context: &Context<'_, '_>,
     cursor: Option<&Cursor>,
@@ -67,10 +74,8 @@ pub(crate) fn heard_beyond(
 
 /// The furthest position that the server has named to this device.
 pub(crate) fn heard(context: &Context<'_, '_>) -> Result<Option<LogMark>, StoreError> {
-    let cursor = pull::part(context.tx)?.cursor;
-    let cursor: Option<Cursor> = cursor.and_then(|cursor| serde_json::from_str(&cursor).ok());
-    let read = cursor.as_ref().filter(|cursor| cursor.place.is_none());
-    let read = read.map(|cursor| LogMark { seq: cursor.seq, check: cursor.check });
+    let cursor = pull::shown(&pull::part(context.tx)?);
+    let read = cursor.as_ref().filter(|cursor| cursor.place.is_none()).map(Cursor::mark);
     Ok(heard_beyond(context, cursor.as_ref())?.or(read))
 }
 
@@ -86,7 +91,9 @@ pub(crate) fn reset(
     context.tx.remove_state(HEARD)?;
     let next = context.tx.next_counter()?;
     context.tx.put_state(FOREIGN_BASES_BELOW, &next)?;
-    held::forget(context, schedule)?;
+    // What is still on its way was asked of the history that is lost, or without asking what was
+    // lost: no answer to it may be believed.
+    lifecycle::give_up_requests(context, schedule)?;
     for mut part in context.tx.cursor_parts()? {
         context.tx.clear_stage(part.part)?;
         part.cursor = None;

@@ -37,6 +37,7 @@ mod ids;
 mod import;
 mod inbox;
 mod lane;
+mod lifecycle;
 mod network;
 mod once;
 mod poison;
@@ -287,8 +288,8 @@ impl Engine {
                 token::result(context, schedule, round, result)?;
             }
             Event::SignedIn(tokens) => token::signed_in(context, schedule, tokens)?,
-            Event::Started => drive::started(context, schedule)?,
-            Event::Stopped => drive::stopped(context, schedule)?,
+            Event::Started => lifecycle::started(context, schedule)?,
+            Event::Stopped => lifecycle::stopped(context, schedule)?,
             Event::NetworkChanged { online } => network::changed(context, schedule, online),
             Event::NetworkMetered { metered } => {
                 network::choose(context, schedule, |network| network.metered = metered);

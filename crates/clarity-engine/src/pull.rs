@@ -32,7 +32,7 @@ pub(crate) fn build(
     let settings = StorageSettings::of(context.tx)?;
     let settled_below = if full_rows { Counter(0) } else { push::settled_below(context)? };
     let scope: Scope = serde_json::from_str(&part.scope).unwrap_or_default();
-    let cursor = stands_at(context, part)?;
+    let cursor = stands_at(context, &part)?;
     let lost_epoch = contribute::lost_epoch(context)?.filter(|_| cursor.is_none());
     Ok(PullRequest {
         incarnation: context.tx.meta()?.incarnation,
@@ -57,13 +57,17 @@ pub(crate) fn scope(tx: &StoreTransaction<'_>) -> Result<Scope, StoreError> {
 pub(crate) fn is_void(context: &Context<'_, '_>, schedule: &Schedule) -> Result<bool, StoreError> {
     let part = part(context.tx)?;
     let scope: Scope = serde_json::from_str(&part.scope).unwrap_or_default();
-    Ok(scope != schedule.pull_scope || stands_at(context, part)? != schedule.pull_cursor)
+    Ok(scope != schedule.pull_scope || stands_at(context, &part)? != schedule.pull_cursor)
 }
 
 /// The cursor that the next page is asked from.
-fn stands_at(context: &Context<'_, '_>, part: CursorPart) -> Result<Option<Cursor>, StoreError> {
-    let shown = part.cursor.and_then(|cursor| serde_json::from_str(&cursor).ok());
-    Ok(staged_cursor(context)?.or(shown))
+fn stands_at(context: &Context<'_, '_>, part: &CursorPart) -> Result<Option<Cursor>, StoreError> {
+    Ok(staged_cursor(context)?.or(shown(part)))
+}
+
+/// How far what the device shows was read.
+pub(crate) fn shown(part: &CursorPart) -> Option<Cursor> {
+    part.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok())
 }
 
 /// Reads everything in the scope again, in the log's order.
@@ -72,6 +76,7 @@ pub(crate) fn read_again(
     schedule: &mut Schedule,
 ) -> Result<(), StoreError> {
     let mut part = part(context.tx)?;
+    identity::hear_all_read(context, shown(&part).as_ref())?;
     part.cursor = None;
     part.caught_up = false;
     context.tx.clear_stage(part.part)?;
@@ -105,9 +110,7 @@ pub(crate) fn advances(
     context: &Context<'_, '_>,
     response: &PullResponse,
 ) -> Result<bool, StoreError> {
-    let shown =
-        part(context.tx)?.cursor.and_then(|cursor| serde_json::from_str::<Cursor>(&cursor).ok());
-    let from = staged_cursor(context)?.or(shown);
+    let from = stands_at(context, &part(context.tx)?)?;
     let stands = from.is_some_and(|from| {
         let moved = response.cursor.seq > from.seq || response.cursor.place != from.place;
         from.epoch == response.epoch && !moved
@@ -130,7 +133,7 @@ pub(crate) fn page(
     }
     contribute::begin(context, schedule, response.restored)?;
     let mut part = part(context.tx)?;
-    let known: Option<Cursor> = part.cursor.as_deref().and_then(|c| serde_json::from_str(c).ok());
+    let known = shown(&part);
     let behind =
         known.as_ref().map_or(u64::MAX, |known| response.head.0.saturating_sub(known.seq.0));
     let together = part.caught_up && behind <= ATOMIC_PULL_ROWS_MAX;
@@ -159,6 +162,7 @@ pub(crate) fn page(
         // The server believes that this device has rows which it does not: read all again.
         schedule.full_rows = true;
         schedule.pull_wanted = true;
+        identity::hear_all_read(context, Some(&response.cursor))?;
         part.cursor = None;
     }
     context.tx.put_cursor_part(&part)?;
@@ -324,9 +328,7 @@ fn put_row(
             return Ok(false);
         }
     }
-    let waiting = local
-        .as_ref()
-        .is_some_and(|local| matches!(local.state, RowState::Pending | RowState::PendingDelete));
+    let waiting = local.as_ref().is_some_and(|local| local.state.is_pending());
     if waiting {
         under_waiting(context, schedule, row, local)?;
         return Ok(false);

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::WriteError;
 use crate::event::Written;
 use crate::schedule::Schedule;
-use crate::{SCHEDULE, drive, identity, write};
+use crate::{SCHEDULE, identity, lifecycle, write};
 
 /// One entity of an export. `Debug` hides it.
 #[derive(Clone, Default)]
@@ -42,7 +42,7 @@ pub(crate) fn restored(
     context.tx.finish_restore(fresh, account, next_counter, context.now)?;
     context.tx.reidentify_unsent()?;
     let mut schedule = Schedule::default();
-    drive::started(context, &mut schedule)?;
+    lifecycle::started(context, &mut schedule)?;
     identity::reset(context, &mut schedule)?;
     context.tx.put_state(SCHEDULE, &schedule)
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::conflict::differences;
 use crate::context::Context;
 use crate::schedule::{Pause, Schedule};
-use crate::{drive, identity, lane, view};
+use crate::{identity, lane, lifecycle, view};
 
 /// How many operations or rows are looked at together.
 const PAGE: usize = 1_000;
@@ -48,7 +48,7 @@ pub(crate) fn put_right(
     schedule: &mut Schedule,
     account_known: bool,
 ) -> Result<PutRight, StoreError> {
-    drive::stopped(context, schedule)?;
+    lifecycle::stopped(context, schedule)?;
     schedule.suspects.clear();
     schedule.pauses.remove(&Pause::Damaged);
     identity::reset(context, schedule)?;
@@ -268,7 +268,7 @@ fn rows(
             let Some((last, _)) = page.last() else { break };
             options.after = Some(last.id.clone());
             for (key, row) in page {
-                let waits = matches!(row.state, RowState::Pending | RowState::PendingDelete);
+                let waits = row.state.is_pending();
                 if waits && context.tx.lane_is_empty(&key)? {
                     one_row(context, &key, &row, account_known, done)?;
                 }

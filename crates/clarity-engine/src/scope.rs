@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::error::WriteError;
 use crate::fetch::{self, WANTED_KEYS_MAX, Wanted};
-use crate::pull;
 use crate::schedule::{Pause, Schedule};
+use crate::{identity, pull};
 
 /// Most rows that one transaction looks at when it lets go what the scope leaves out.
 pub const SWEEP_ROWS_MAX: usize = 500;
@@ -110,10 +110,13 @@ pub(crate) fn set(context: &mut Context<'_, '_>, wanted: Scope) -> Result<(), Wr
     if before == wanted {
         return Ok(());
     }
-    let cursor: Option<Cursor> = part.cursor.as_deref().and_then(|c| serde_json::from_str(c).ok());
+    let cursor = pull::shown(&part);
     let is_new = cursor.is_none();
     // Which types there are is known to the server only: everything is read in the log's order.
     let anew = wanted.types.is_empty() && !before.types.is_empty();
+    if anew {
+        identity::hear_all_read(context, cursor.as_ref())?;
+    }
     part.scope = serde_json::to_string(&wanted).unwrap_or_default();
     part.cursor = cursor
         .filter(|_| !anew)

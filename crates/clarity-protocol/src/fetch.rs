@@ -1,6 +1,6 @@
 //! Fetch: entities and stretches of time that a device asks for by name, apart from its cursor.
 
-use clarity_model::{Counter, EntityKey, EntityType, Epoch, Incarnation, Seq, ServerTime};
+use clarity_model::{Check, Counter, EntityKey, EntityType, Epoch, Incarnation, Seq, ServerTime};
 use serde::{Deserialize, Serialize};
 
 use crate::pull::Row;
@@ -69,6 +69,10 @@ pub struct FetchResponse {
     pub at: ServerTime,
     /// The account's newest position when the rows were read.
     pub head: Seq,
+    /// The server's random mark of that position: a device that has rows from before it has heard
+    /// of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
     /// The entities, deleted ones as such. A key that is neither here nor unknown did not fit: ask
     /// for it again.
     pub rows: Vec<Row>,

@@ -79,6 +79,14 @@ pub struct Cursor {
     pub place: Option<String>,
 }
 
+impl Cursor {
+    /// The position, for what is said of the log and not of a scope.
+    #[must_use]
+    pub fn mark(&self) -> LogMark {
+        LogMark { seq: self.seq, check: self.check }
+    }
+}
+
 /// A position of an account's log, with the server's random mark of it.
 ///
 /// Of several the one furthest on says most: a server that knows its mark has all before it too.

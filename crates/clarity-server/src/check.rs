@@ -19,12 +19,12 @@ pub(crate) fn require_known(
     account: AccountId,
     heard: LogMark,
 ) -> Result<(), RequestError> {
-    let known = seed.map(|seed| check_of(seed, identity, account, heard.seq));
-    if known == Some(heard.check) { Ok(()) } else { Err(RequestError::CursorRefused) }
+    let known = seed.map(|seed| mark_of(seed, identity, account, heard.seq));
+    if known == Some(heard) { Ok(()) } else { Err(RequestError::CursorRefused) }
 }
 
-/// The mark of a position that was given out with a seed.
-pub(crate) fn check_of(seed: LogSeed, identity: &Identity, account: AccountId, seq: Seq) -> Check {
+/// A position that was given out with a seed, with its mark.
+pub(crate) fn mark_of(seed: LogSeed, identity: &Identity, account: AccountId, seq: Seq) -> LogMark {
     let mut hasher = blake3::Hasher::new_keyed(&identity.key);
     hasher.update(b"mark of a log position");
     hasher.update(&account.0.to_le_bytes());
@@ -32,5 +32,5 @@ pub(crate) fn check_of(seed: LogSeed, identity: &Identity, account: AccountId, s
     hasher.update(&seq.0.to_le_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    Check(u64::from_le_bytes(first))
+    LogMark { seq, check: Check(u64::from_le_bytes(first)) }
 }

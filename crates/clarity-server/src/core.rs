@@ -4,16 +4,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use clarity_model::{
-    Counter, EntityId, EntityKey, EntityType, Epoch, Fields, Incarnation, Outcome, Schema, Seq,
-    ServerTime, Version, limits, schemas_agree,
+    Check, Counter, EntityId, EntityKey, EntityType, Epoch, Fields, Incarnation, Outcome, Schema,
+    Seq, ServerTime, Version, limits, schemas_agree,
 };
 use clarity_protocol::{
-    FetchPosition, FetchRequest, FetchResponse, LogMark, PullRequest, PullResponse, PushRequest,
+    FetchPosition, FetchRequest, FetchResponse, PullRequest, PullResponse, PushRequest,
     PushResponse, Restored, SchemaStamp,
 };
 
 use crate::apply::{Context, apply};
-use crate::check::{check_of, require_known};
+use crate::check::{mark_of, require_known};
 use crate::environment::{Environment, random};
 use crate::error::RequestError;
 use crate::pull::{
@@ -176,8 +176,7 @@ impl<S: Storage> Core<S> {
             let applied = apply(transaction, &context, request)?;
             let seq = transaction.head()?;
             let seed = transaction.log_seed(seq)?;
-            let check = |seed| check_of(seed, &identity, account, seq);
-            Ok((applied, seed.map(|seed| LogMark { seq, check: check(seed) })))
+            Ok((applied, seed.map(|seed| mark_of(seed, &identity, account, seq))))
         })?;
         let (contributed, answers) = (applied.contributed, applied.answers);
         let response = PushResponse { epoch, at: context.now, head, contributed, answers };
@@ -277,7 +276,8 @@ impl<S: Storage> Core<S> {
         request: &FetchRequest,
         mut rows: R,
     ) -> Result<(FetchResponse, R), RequestError> {
-        let epoch = self.epoch();
+        let identity = self.storage.identity();
+        let epoch = identity.epoch;
         self.check_schema(request.schema.as_ref())?;
         check_fetch(epoch, request)?;
         let at = self.environment.now();
@@ -285,9 +285,17 @@ impl<S: Storage> Core<S> {
             let head = snapshot.head()?;
             let Fetched { unknown, ranges_done, after } =
                 read_fetched(snapshot, request, &mut rows)?;
-            let rows_told = Vec::new();
-            let response =
-                FetchResponse { epoch, at, head, rows: rows_told, unknown, ranges_done, after };
+            let seed = snapshot.log_seed(head)?;
+            let response = FetchResponse {
+                epoch,
+                at,
+                head,
+                check: seed.map(|seed| mark_of(seed, &identity, account, head).check),
+                rows: Vec::new(),
+                unknown,
+                ranges_done,
+                after,
+            };
             Ok((response, rows))
         })
     }
@@ -391,6 +399,8 @@ struct FetchRest<'a> {
     epoch: Epoch,
     at: ServerTime,
     head: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<Check>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     unknown: &'a [EntityKey],
     ranges_done: usize,
@@ -404,6 +414,7 @@ impl<'a> FetchRest<'a> {
             epoch: response.epoch,
             at: response.at,
             head: response.head,
+            check: response.check,
             unknown: &response.unknown,
             ranges_done: response.ranges_done,
             after: response.after,

@@ -32,6 +32,12 @@ impl RowState {
         matches!(self, Self::Clean | Self::Pending)
     }
 
+    /// Whether local operations wait.
+    #[must_use]
+    pub fn is_pending(self) -> bool {
+        matches!(self, Self::Pending | Self::PendingDelete)
+    }
+
     fn read(number: i64) -> Result<Self, StoreError> {
         Ok(match number {
             0 => Self::Clean,

@@ -5,7 +5,6 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clarity_client::engine::store::RowState;
 use clarity_client::{Client, ClientError, KnownOperation};
 use serde::Serialize;
 use serde_json::json;
@@ -163,7 +162,7 @@ fn entities(client: &Client, out: &mut impl Write) -> CliResult<u64> {
             deleted,
             fields: (!deleted).then_some(&row.fields),
             id: key.id.as_str(),
-            pending: matches!(row.state, RowState::Pending | RowState::PendingDelete),
+            pending: row.state.is_pending(),
             entity_type: key.entity_type.as_str(),
             version: row.version.0,
         })

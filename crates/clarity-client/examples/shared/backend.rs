@@ -144,6 +144,7 @@ impl State {
             epoch: EPOCH,
             at: ServerTime(0),
             head: Seq(self.head),
+            check: None,
             rows: self.entities.values().filter(is_wanted).cloned().collect(),
             unknown: fetch.keys.iter().filter(is_unknown).cloned().collect(),
             ranges_done: fetch.ranges.len(),

@@ -32,7 +32,16 @@ pub(super) async fn fetch(
         }
     }
     let epoch = inner.backend.epoch;
-    Ok(FetchResponse { epoch, at: now(), head: READ, rows, unknown, ranges_done: 0, after: None })
+    Ok(FetchResponse {
+        epoch,
+        at: now(),
+        head: READ,
+        check: None,
+        rows,
+        unknown,
+        ranges_done: 0,
+        after: None,
+    })
 }
 
 /// One entity; nothing when the backend does not have it.

@@ -3,12 +3,13 @@
 use clarity_engine::Event;
 use clarity_engine::protocol::model::{Check, Epoch, Outcome, Seq};
 use clarity_engine::protocol::{
-    Cursor, FailureClass, LogMark, PullResponse, PushResponse, SettledOperation, hash_operation,
+    Cursor, FailureClass, FetchResponse, LogMark, PullResponse, PushResponse, Scope,
+    SettledOperation, hash_operation,
 };
-use clarity_engine::{Response, Write};
+use clarity_engine::{Response, Wanted, Write};
 use serde_json::json;
 
-use crate::support::{Bench, note, wire};
+use crate::support::{Bench, EPOCH, note, wire};
 
 const NEXT_LIFE: Epoch = Epoch(0xe1);
 
@@ -69,6 +70,65 @@ fn how_far_it_has_heard_is_told() {
     bench.fail(push.request, FailureClass::Reset);
     let (_, pull) = &bench.pulls[0];
     assert_eq!((pull.heard, pull.cursor.as_ref()), (None, None));
+}
+
+/// Shows that what is fetched by name counts as heard, and that the mark of a cursor is not
+/// forgotten with the cursor: a server that was set back to before it must not be believed.
+#[test]
+fn all_that_was_heard_is_told() {
+    let mark = |seq| Some(LogMark { seq: Seq(seq), check: Check(seq) });
+    let mut bench = Bench::online();
+    bench.write(Write::Fetch { wanted: vec![Wanted::Key(note("n"))] });
+    let row = wire::row(&note("n"), 5, json!({"title": "a"}));
+    let fetched = wire::fetched(&[row], &[]);
+    let check = Some(Check(fetched.head.0));
+    bench.answer_fetch(FetchResponse { check, ..fetched });
+    bench.update(&note("n"), json!({"title": "b"}));
+    assert_eq!(bench.take_push().body.heard, mark(1_000));
+
+    let mut bench = Bench::online();
+    follow_anew(&mut bench);
+    bench.create(&note("n"), json!({"title": "a"}));
+    assert_eq!(bench.take_push().body.heard, Some(wire::page(&[]).cursor.mark()));
+}
+
+/// Follows less and then everything, so that everything is read again.
+fn follow_anew(bench: &mut Bench) {
+    let notes = Scope { types: vec![note("n").entity_type], ..Scope::default() };
+    for scope in [notes, Scope::default()] {
+        bench.write(Write::SetScope { scope });
+    }
+}
+
+/// Shows that an answer of the lost history acknowledges nothing, and that a page which was asked
+/// for without asking what was lost is not taken for the answer to that.
+#[test]
+fn answers_on_their_way_are_not_believed_after_a_reset() {
+    let key = note("n");
+    let mut bench = Bench::with(&key, json!({"title": "a"}));
+    let made = bench.update(&key, json!({"title": "mine"}));
+    let push = bench.take_push();
+    bench.event(Event::SyncNow);
+    let (request, _) = bench.pulls.remove(0);
+    bench.fail(request, FailureClass::Reset);
+    bench
+        .finish(push.request, Ok(Response::Push(wire::response(vec![wire::applied(push.only())]))));
+    assert!(bench.operation(made).is_some());
+    bench.answer_pull_with(page_of_next_life(&[wire::row(&key, 1, json!({"title": "a"}))]));
+    assert_eq!(bench.take_push().bytes(), push.bytes());
+
+    let mut bench = Bench::with(&key, json!({"title": "a"}));
+    bench.event(Event::Pause { until: None });
+    bench.update(&key, json!({"title": "mine"}));
+    follow_anew(&mut bench);
+    bench.event(Event::Resume);
+    let push = bench.take_push();
+    let (request, pull) = bench.pulls.remove(0);
+    assert_eq!((pull.cursor.as_ref(), pull.lost_epoch), (None, None));
+    bench.fail(push.request, FailureClass::Reset);
+    bench.finish(request, Ok(Response::Pull(page_of_next_life(&[]))));
+    let (_, pull) = &bench.pulls[0];
+    assert_eq!(pull.lost_epoch, Some(EPOCH));
 }
 
 /// Shows that what was sent before a reset says that its base is of another history, each time it

@@ -441,6 +441,7 @@ pub(crate) fn fetch_response() -> FetchResponse {
         epoch: Epoch(1),
         at: ServerTime(2),
         head: Seq(50),
+        check: Some(Check(7)),
         rows: pull_response().rows,
         unknown: fetch_request().keys,
         ranges_done: 0,

@@ -12,9 +12,9 @@ mod rows;
 use std::collections::BTreeMap;
 
 use clarity_model::{Counter, EntityType, Incarnation, Seq, Version};
-use clarity_protocol::{Cursor, LogMark, PullRequest, Restored, SettledOperation};
+use clarity_protocol::{Cursor, PullRequest, Restored, SettledOperation};
 
-use crate::check::{check_of, require_known};
+use crate::check::{mark_of, require_known};
 use crate::error::RequestError;
 use crate::storage::{
     AccountId, AccountSnapshot, Identity, ScannedEntity, StorageError, UnsettledReceipt,
@@ -44,8 +44,7 @@ pub(crate) fn start<S: AccountSnapshot>(
     if cursor.epoch != identity.epoch {
         return Err(RequestError::CursorRefused);
     }
-    let heard = LogMark { seq: cursor.seq, check: cursor.check };
-    require_known(snapshot.log_seed(cursor.seq)?, identity, account, heard)?;
+    require_known(snapshot.log_seed(cursor.seq)?, identity, account, cursor.mark())?;
     Ok(cursor.seq)
 }
 
@@ -71,7 +70,7 @@ pub(crate) fn cursor_at<S: AccountSnapshot>(
 ) -> Result<Cursor, StorageError> {
     let seed = snapshot.log_seed(seq)?;
     let seed = seed.ok_or(StorageError::Value("a position of the log without a seed"))?;
-    let check = check_of(seed, identity, account, seq);
+    let check = mark_of(seed, identity, account, seq).check;
     let scope = request.scope.clone();
     Ok(Cursor { epoch: identity.epoch, seq, check, scope, place: None })
 }

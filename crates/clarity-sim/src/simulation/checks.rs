@@ -101,7 +101,7 @@ pub(crate) fn view_is_fold(
     let schema = transaction.schema().type_schema(&key.entity_type);
     let view = fold(schema, base, &operations).view;
     let shown = (row.state == RowState::Pending).then(|| row.fields.clone());
-    let pending = matches!(row.state, RowState::Pending | RowState::PendingDelete);
+    let pending = row.state.is_pending();
     Ok(ensure(pending && view == shown, "I8", || {
         let (view, shown) = (text(view.as_ref()), text(shown.as_ref()));
         format!("{key} shows {shown} ({:?}); its operations make {view}", row.state)

@@ -158,6 +158,7 @@ pub(crate) fn fetched(rows: &[Row], unknown: &[EntityKey]) -> FetchResponse {
         epoch: EPOCH,
         at: ServerTime(5),
         head: Seq(1_000),
+        check: None,
         rows: rows.to_vec(),
         unknown: unknown.to_vec(),
         ranges_done: 0,
