@@ -6,6 +6,7 @@ import uPlot from "uplot";
 import look from "uplot/dist/uPlot.min.css?inline";
 import type { Sum } from "./trend.js";
 import { ui } from "./ui.js";
+import { periodName } from "./when.js";
 
 /** One metric of a chart, in the unit that is shown. */
 export interface Line {
@@ -118,7 +119,7 @@ class Chart extends LitElement {
     const colour = (name: string): string => getComputedStyle(probe(this, name)).color;
     const colours = [colour("--accent"), colour("--violet")];
     const [ink, line, band] = [colour("--muted"), colour("--line"), colour("--band")];
-    const series: uPlot.Series[] = [{ value: (_, s) => (s === null ? "—" : this.#period(s)) }];
+    const series: uPlot.Series[] = [{ value: (_, s) => (s === null ? "—" : periodName(s * 1000, this.monthly)) }];
     const bands: uPlot.Band[] = [];
     this.lines.forEach(({ label, adds, shown, factor }, index) => {
       const stroke = colours[index]!;
@@ -186,14 +187,10 @@ class Chart extends LitElement {
   /** A date in few letters, for the axis. */
   #mark(seconds: number): string {
     const date = new Date(seconds * 1000);
-    const format = this.monthly ? { month: "short", year: "2-digit" } as const : { day: "numeric", month: "short" } as const;
+    const format = this.monthly ? { month: "short", year: "numeric" } as const : { day: "numeric", month: "short" } as const;
     return date.toLocaleDateString(undefined, { ...format, timeZone: "UTC" });
   }
 
-  #period(seconds: number): string {
-    const format = this.monthly ? { month: "long", year: "numeric" } as const : { dateStyle: "medium" } as const;
-    return new Date(seconds * 1000).toLocaleDateString(undefined, { ...format, timeZone: "UTC" });
-  }
 }
 
 /** An element with a token's colour as its own, which a canvas can be told. */

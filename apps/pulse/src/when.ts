@@ -34,6 +34,12 @@ export function dayName(ms: number): string {
   return `${word.charAt(0).toUpperCase()}${word.slice(1)}, ${name}`;
 }
 
+/** A day or a month in UTC, as the store sums them up. */
+export function periodName(ms: number, isMonth: boolean): string {
+  const format = isMonth ? { month: "long", year: "numeric" } as const : { dateStyle: "medium" } as const;
+  return new Date(ms).toLocaleDateString(undefined, { ...format, timeZone: "UTC" });
+}
+
 /** How long ago. */
 export function ago(ms: number): string {
   const past = ms - Date.now();

@@ -13,6 +13,7 @@ import { words } from "../strings.js";
 import { RANGES, Sums, measured, periodOf } from "../trend.js";
 import type { Range, Sum } from "../trend.js";
 import { ui } from "../ui.js";
+import { periodName } from "../when.js";
 import { attempt } from "../writing.js";
 import "../chart.js";
 
@@ -126,6 +127,7 @@ class Trends extends Screen {
   #table(metric: Metric, sums: readonly Sum[]): TemplateResult {
     const t = words.trends;
     const shown = (value: number): string => shownValue(metric, value);
+    const isMonth = periodOf(this.#range) === "month";
     const head = metric.adds ? [t.sum, t.values] : [t.mean, t.least, t.most, t.values];
     const row = ({ sum, count, min, max }: Sum): string[] => [
       ...(metric.adds ? [shown(sum)] : [shown(sum / count), shown(min), shown(max)]),
@@ -135,7 +137,7 @@ class Trends extends Screen {
       ${this.#metrics.length > 1 ? html`<caption>${metric.label}</caption>` : nothing}
       <thead><tr><th scope="col">${t.period[periodOf(this.#range)]}</th>
         ${head.map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
-      <tbody>${[...sums].reverse().map((sum) => html`<tr><th scope="row">${sum.period}</th>
+      <tbody>${[...sums].reverse().map((sum) => html`<tr><th scope="row">${periodName(sum.at, isMonth)}</th>
         ${row(sum).map((value, index) => html`<td class="number" data-label=${head[index]!}><bdi>${value}</bdi></td>`)}</tr>`)}</tbody>
     </table></div>`;
   }
