@@ -462,7 +462,7 @@ fn fetch() {
     };
     insta::assert_snapshot!(reads_back(&fetch_request()), @r#"{"incarnation":"00000000000000000000000000000abc","epoch":"00000000000000000000000000000001","settled_below":5,"keys":[{"type":"Note","id":"018f-1"}],"ranges":[{"type":"HealthMetric","from_ms":-5,"to_ms":9,"after":{"time_ms":7,"seq":3}}],"rows_max":100}"#);
     insta::assert_snapshot!(reads_back(&smallest), @r#"{"incarnation":"00000000000000000000000000000abc","settled_below":5,"ranges":[{"type":"HealthMetric"}]}"#);
-    insta::assert_snapshot!(reads_back(&fetch_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"head":50,"rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged","hash":"000000000000000000000000000000a5"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"unknown":[{"type":"Note","id":"018f-1"}],"ranges_done":0,"after":{"seq":3}}"#);
+    insta::assert_snapshot!(reads_back(&fetch_response()), @r#"{"epoch":"00000000000000000000000000000001","at":2,"head":50,"check":"0000000000000007","rows":[{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"fields":{"text":"both","title":null},"operations":[{"counter":9,"outcome":"merged","hash":"000000000000000000000000000000a5"}]},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1,"deleted":true},{"type":"Note","id":"018f-1","version":5,"seq":41,"updated_at":1}],"unknown":[{"type":"Note","id":"018f-1"}],"ranges_done":0,"after":{"seq":3}}"#);
 }
 
 // The words that stand outside of bodies.
