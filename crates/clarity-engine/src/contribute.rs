@@ -21,6 +21,7 @@ use clarity_store::{ConfirmedEntity, RowState, StoreError, StoredEntity};
 use crate::conflict::differences;
 use crate::context::Context;
 use crate::event::{Effect, Request};
+use crate::fetch::{self, Wanted};
 use crate::history::{HistoryCause, Lost, remember};
 use crate::schedule::{Direction, InFlight, Schedule};
 use crate::storage::Arrival;
@@ -183,6 +184,11 @@ pub(crate) fn answered(
         }
         let is_said = row.fields.is_none() && row.deleted == had.is_none();
         let is_read = cursor.as_ref().is_some_and(|cursor| row.seq <= cursor.seq);
+        if row.version > Version(0) && cursor.as_ref().is_some_and(|read| row.seq < read.seq) {
+            // A page that was read since may have told something newer, under a version that
+            // counted as older than the lost one.
+            fetch::want(context, &Wanted::Key(row.key.clone()))?;
+        }
         forget_version(context, &row.key)?;
         if row.version == Version(0) {
             unsayable(context, &row.key)?;
