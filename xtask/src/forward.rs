@@ -19,7 +19,7 @@ pub(crate) const BENCHMARK: &str = "clarity-bench";
 pub(crate) const CHAOS: &str = "clarity-chaos";
 
 /// The call that builds a program of `clarity-sim` in release and runs it with these arguments.
-pub(crate) fn command(workspace: &Workspace, program: &str, arguments: &[OsString]) -> Command {
+fn command(workspace: &Workspace, program: &str, arguments: &[OsString]) -> Command {
     let mut command = workspace.cargo_in_place("run");
     command.args(["--release", "--package", "clarity-sim", "--bin", program, "--"]);
     command.args(arguments);
@@ -49,14 +49,14 @@ pub(crate) fn chaos(workspace: &Workspace, arguments: &[OsString]) -> Result<Exi
 
 /// The call that builds what [`chaos_command`] needs. As the tests build it: that is done already
 /// where they have run, and what is slow here are the processes.
-pub(crate) fn build_for_chaos(workspace: &Workspace) -> Command {
+fn build_for_chaos(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo_in_place("build");
     command.args(["--quiet", "--package", "clarity-cli", "--bin", "clarity"]);
     command
 }
 
 /// The call that runs processes under faults.
-pub(crate) fn chaos_command(workspace: &Workspace, arguments: &[OsString]) -> Command {
+fn chaos_command(workspace: &Workspace, arguments: &[OsString]) -> Command {
     let mut command = workspace.cargo_in_place("run");
     command.args(["--quiet", "--package", "clarity-sim", "--bin", CHAOS, "--"]).args(arguments);
     command

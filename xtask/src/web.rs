@@ -144,8 +144,9 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
 /// Builds what [`web`] builds and the server, and runs [`test_with`] them.
 ///
 /// # Errors
-/// As [`web`] and [`test_with`].
+/// As [`web`] and [`test_with`]; and when something is missing and cannot be fetched.
 pub(crate) fn test(workspace: &Workspace) -> Result<()> {
+    prerequisites::ensure_present(&[Need::CCompiler, Need::Chromium])?;
     web(workspace)?;
     let mut program = workspace.cargo("build");
     program.args(["--package", "clarity-cli", "--bin", "clarity", "--features", "pulse"]);
@@ -157,9 +158,8 @@ pub(crate) fn test(workspace: &Workspace) -> Result<()> {
 /// this server.
 ///
 /// # Errors
-/// When Chromium is missing and cannot be fetched, or a test fails.
+/// When Node cannot be fetched, or a test fails.
 pub(crate) fn test_with(workspace: &Workspace, program: &Path) -> Result<()> {
-    prerequisites::ensure_present(&[Need::CCompiler, Need::Chromium])?;
     let mut node = Node::find(workspace)?.command("node");
     // Each has a server and a browser of its own; while one waits, another goes on.
     node.args(["--test", "--test-concurrency=2"]).env("CLARITY_PROGRAM", program);

@@ -190,7 +190,6 @@ class Chart extends LitElement {
     const format = this.monthly ? { month: "short", year: "numeric" } as const : { day: "numeric", month: "short" } as const;
     return date.toLocaleDateString(undefined, { ...format, timeZone: "UTC" });
   }
-
 }
 
 /** An element with a token's colour as its own, which a canvas can be told. */

@@ -1,6 +1,6 @@
 // One entry in a list.
 
-import type { Entity } from "@clarity/sync";
+import type { ConflictInfo, Entity } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { nameOf, number, pressure, sourceOf, text, valueOf, whenOf } from "./entries.js";
@@ -88,6 +88,12 @@ function partnersOf(entities: readonly Entity[]): Map<Entity, Entity> {
 export interface Marks {
   readonly hasAccount: boolean;
   readonly inConflict: boolean;
+}
+
+/** Tells whether an entity is in one of these conflicts. */
+export function inAnyOf(conflicts: readonly ConflictInfo[] = []): (entity: Entity) => boolean {
+  const open = new Set(conflicts.map(({ type, id }) => `${type}/${id}`));
+  return ({ type, id }) => open.has(`${type}/${id}`);
 }
 
 export function entryRow({ entity, other }: Row, marks: Marks): TemplateResult {

@@ -172,7 +172,7 @@ pub(crate) fn answered(
     if answers.is_empty() {
         return Ok(());
     }
-    let cursor = pull::shown(&pull::part(context.tx)?);
+    let read = pull::shown(&pull::part(context.tx)?).map(|cursor| cursor.seq);
     for ContributionAnswer { outcome, row } in answers {
         if !context.tx.end_lost(&row.key)? {
             continue;
@@ -183,8 +183,8 @@ pub(crate) fn answered(
             remember(context, &row.key, None, HistoryCause::Superseded, &lost)?;
         }
         let is_said = row.fields.is_none() && row.deleted == had.is_none();
-        let is_read = cursor.as_ref().is_some_and(|cursor| row.seq <= cursor.seq);
-        if row.version > Version(0) && cursor.as_ref().is_some_and(|read| row.seq < read.seq) {
+        let is_read = read >= Some(row.seq);
+        if row.version > Version(0) && read > Some(row.seq) {
             // A page that was read since may have told something newer, under a version that
             // counted as older than the lost one.
             fetch::want(context, &Wanted::Key(row.key.clone()))?;

@@ -4,7 +4,7 @@ import type { Account, ConflictInfo, Entity, Page } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { TIMED, whenOf } from "../entries.js";
-import { entryRow, entryRowStyles, rowsOf } from "../entry-row.js";
+import { entryRow, entryRowStyles, inAnyOf, rowsOf } from "../entry-row.js";
 import type { Row } from "../entry-row.js";
 import { wordsOf } from "../failures.js";
 import { ALL_METRICS } from "../metrics.js";
@@ -164,13 +164,12 @@ class Timeline extends Screen {
         <p><a class="button primary" href=${link("add")}>${words.timeline.emptyAdd}</a></p></div>`;
     }
     const days = Map.groupBy(rowsOf(entities), ({ entity }) => midnight(whenOf(entity)));
-    const open = new Set(this.#conflicts.value?.map(({ type, id }) => `${type}/${id}`));
-    const isOpen = ({ entity, other }: Row): boolean =>
-      [entity, other].some((half) => half && open.has(`${half.type}/${half.id}`));
+    const isOpen = inAnyOf(this.#conflicts.value);
+    const hasOpen = ({ entity, other }: Row): boolean => isOpen(entity) || (other !== undefined && isOpen(other));
     const hasAccount = Boolean(this.#account.value);
     return html`${[...days].map(([day, rows]) => html`<section>
         <h2>${dayName(day)}</h2>
-        <ul class="list card">${rows.map((row) => html`<li>${entryRow(row, { hasAccount, inConflict: isOpen(row) })}</li>`)}</ul>
+        <ul class="list card">${rows.map((row) => html`<li>${entryRow(row, { hasAccount, inConflict: hasOpen(row) })}</li>`)}</ul>
       </section>`)}
       <p class="muted small">${words.timeline.count(entities.length)}</p>
       ${this.ended ? nothing : html`<button ?disabled=${this.working} @click=${this.#more}>${words.more}</button>`}`;

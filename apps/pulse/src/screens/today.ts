@@ -4,7 +4,7 @@ import type { Account, ConflictInfo, Entity, Page } from "@clarity/sync";
 import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { number, pressure, sourceOf, valueOf, whenOf } from "../entries.js";
-import { badges, rowsOf } from "../entry-row.js";
+import { badges, inAnyOf, rowsOf } from "../entry-row.js";
 import { icon } from "../icons.js";
 import { PRESSURE } from "../kinds.js";
 import { Latest } from "../latest.js";
@@ -131,6 +131,7 @@ class Today extends Screen {
   }
 
   #tile(tile: Tile, isKnown: boolean): TemplateResult {
+    const isOpen = inAnyOf(this.#conflicts.value);
     const isEmpty = tile.value === "";
     const none = isKnown ? words.today.none : words.loading;
     return html`<a class="tile ${isEmpty ? "empty" : ""}" href=${tile.href}>
@@ -140,14 +141,10 @@ class Today extends Screen {
         <span><bdi>${isEmpty ? words.today.add : tile.detail}</bdi></span>
         ${badges(tile.of.some(({ pending }) => pending), {
           hasAccount: Boolean(this.#account.value),
-          inConflict: tile.of.some((one) => this.#isOpen(one)),
+          inConflict: tile.of.some(isOpen),
         })}
       </span>
     </a>`;
-  }
-
-  #isOpen({ type, id }: Entity): boolean {
-    return this.#conflicts.value?.some((open) => open.type === type && open.id === id) === true;
   }
 
   #list(title: string, page: Page | undefined, more?: () => void): TemplateResult | typeof nothing {
